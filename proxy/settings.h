@@ -1,0 +1,93 @@
+#pragma once
+// What the data plane is told: an immutable snapshot, made by config/, shared
+// by all workers, replaced whole on a reload. Every member has the default
+// that conf/serin.toml documents.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "proxy/base/types.h"
+#include "proxy/session.h"
+
+namespace serin {
+
+// "127.0.0.1:8080", "[::1]:8080" or "unix:/run/serin/http.sock".
+struct SocketAddress {
+  enum class Kind : uint8_t { kTcp, kUnix };
+  Kind kind = Kind::kTcp;
+  std::string host;  // kTcp: numeric address without brackets
+  uint16_t port = 0;
+  std::string path;  // kUnix
+  std::string ToString() const;
+  friend bool operator==(const SocketAddress&, const SocketAddress&) = default;
+};
+
+enum class ListenProtocol : uint8_t { kHttp, kHttps, kFastCgi };
+
+struct ListenerSettings {
+  SocketAddress address;
+  ListenProtocol protocol = ListenProtocol::kHttp;
+  bool proxy_protocol = false;   // expect PROXY v1 or v2 before anything else
+  uint32_t mode = 0666;          // of a unix socket's file
+  int backlog = 4096;            // listen(2); the kernel caps it at net.core.somaxconn
+  friend bool operator==(const ListenerSettings&, const ListenerSettings&) = default;
+};
+
+enum class KeepAlive : uint8_t { kOff, kBusy, kOn };
+// How a path becomes a script: any .php file under the root, or only the front controller.
+enum class Scripts : uint8_t { kAny, kFrontController };
+
+struct PoolSettings {
+  SocketAddress address;
+  std::string root;                              // may be a symlink; resolved when the pool is (re)opened
+  std::string front_controller = "index.php";    // "": a path that names no script is 404
+  Scripts scripts = Scripts::kAny;
+  int max_connections = 20;                      // all workers together, idle ones counted
+  int queue_size = 1024;                         // requests waiting for a connection, all workers together
+  absl::Duration queue_timeout = absl::Seconds(10);
+  KeepAlive keep_alive = KeepAlive::kBusy;
+  absl::Duration keep_alive_timeout = absl::Seconds(2);  // keep_alive = "on": longest idle time
+  absl::Duration connect_timeout = absl::Seconds(2);
+  absl::Duration send_timeout = absl::Seconds(30);
+  absl::Duration read_timeout = absl::Seconds(60);       // between bytes of the answer
+  absl::Duration total_timeout = absl::ZeroDuration();   // whole answer; zero: no limit
+  std::vector<std::pair<std::string, std::string>> params;  // extra FastCGI params, for this pool
+};
+
+enum class SplitKey : uint8_t { kNone, kCookie, kAddress, kHeader };
+
+struct SplitSettings {
+  SplitKey key = SplitKey::kCookie;
+  std::string header;                            // kHeader: lower-case name
+  std::string cookie_name = "serin_id";
+  absl::Duration cookie_max_age = absl::Hours(24 * 30);
+  std::string override_header = "x-serin-route"; // "stable" or "canary"; "": none
+  std::string override_cookie = "serin_route";
+};
+
+enum class AccessLogTarget : uint8_t { kOff, kStdout, kFile };
+
+struct AccessLogSettings {
+  AccessLogTarget target = AccessLogTarget::kOff;
+  std::string path;
+};
+
+struct DataplaneSettings {
+  int workers = 0;                               // 0: one per core
+  int max_client_connections = 20000;            // all workers together
+  std::vector<ListenerSettings> listeners;
+  ClientLimits limits;
+  PoolSettings pools[kPoolCount];
+  SplitSettings split;
+  AccessLogSettings access_log;
+  std::string pool_header;                       // e.g. "X-Serin-Pool"; "": not sent
+  std::string server_header = "";                // Server: of answers that PHP gave none
+  std::vector<std::string> trusted_proxies = {"127.0.0.0/8", "::1/128", "unix:"};  // CIDR, or "unix:" for any local peer
+  absl::Duration slow_limit = absl::Seconds(2);  // = [rollout] max_p95
+  bool fatal_stderr_is_error = true;             // "PHP Fatal error" on stderr counts as an error
+  absl::Duration drain_timeout = absl::Seconds(30);
+};
+
+}  // namespace serin

@@ -1,0 +1,72 @@
+#pragma once
+// The one word that carries the controller's decisions to the workers.
+//
+// The controller's thread is the only writer; a worker loads the word once per
+// request and keeps that snapshot until the request is recorded, so a request
+// never sees half of a change. 64 bits:
+//
+//   63..32 epoch   31..16 rollout   15..2 canary weight (basis points)   1 canary pool   0 engaged
+
+#include <atomic>
+#include <cstdint>
+
+#include "proxy/base/hash.h"
+#include "proxy/base/instant.h"
+#include "proxy/base/types.h"
+
+namespace serin {
+
+struct SplitState {
+  Epoch epoch;
+  // Counts rollouts; seeds the cohort hash, so that each rollout draws its
+  // canary people anew. Wraps after 65,536.
+  uint16_t rollout = 0;
+  Weight canary_weight;
+  PoolId canary_pool = PoolId::kGreen;
+  // A rollout is under way: observations of both pools are judged.
+  bool engaged = false;
+
+  constexpr PoolId stable_pool() const { return Other(canary_pool); }
+  constexpr PoolId pool(Role role) const { return role == Role::kCanary ? canary_pool : stable_pool(); }
+  constexpr uint64_t cohort_salt() const { return Mix64(0x5E2114CA9A21E5ULL + rollout); }
+
+  constexpr uint64_t Pack() const {
+    return uint64_t{epoch.value()} << 32 | uint64_t{rollout} << 16 | uint64_t{canary_weight.basis_points()} << 2 |
+           static_cast<uint64_t>(canary_pool) << 1 | static_cast<uint64_t>(engaged);
+  }
+  static constexpr SplitState Unpack(uint64_t word) {
+    SplitState state;
+    state.epoch = Epoch(static_cast<uint32_t>(word >> 32));
+    state.rollout = static_cast<uint16_t>(word >> 16);
+    state.canary_weight = Weight::BasisPoints(static_cast<uint32_t>(word >> 2) & 0x3FFF);
+    state.canary_pool = static_cast<PoolId>(word >> 1 & 1);
+    state.engaged = (word & 1) != 0;
+    return state;
+  }
+  friend constexpr bool operator==(const SplitState&, const SplitState&) = default;
+};
+
+// The word, and the controller's heartbeat beside it.
+class SplitCell {
+ public:
+  // Release/acquire: whoever routes by the new word also sees what the
+  // controller wrote before it (the journal's intent, for one).
+  void Store(const SplitState& state) { word_.store(state.Pack(), std::memory_order_release); }
+  SplitState Load() const { return SplitState::Unpack(word_.load(std::memory_order_acquire)); }
+
+  // The controller calls this at every tick. Relaxed: only its age matters.
+  void Beat(Instant now) { beat_.store(now.nanos(), std::memory_order_relaxed); }
+  Instant LastBeat() const { return Instant::FromNanos(beat_.load(std::memory_order_relaxed)); }
+
+  // The next number of the exact sequence (sequence.h): one counter for all
+  // workers, or a share would be off by one per worker. Touched only while a
+  // request without a key meets a weight between 0 and 100 %.
+  uint64_t NextTicket() { return ticket_.fetch_add(1, std::memory_order_relaxed); }
+
+ private:
+  alignas(64) std::atomic<uint64_t> word_{SplitState{}.Pack()};
+  alignas(64) std::atomic<int64_t> beat_{0};
+  alignas(64) std::atomic<uint64_t> ticket_{0};
+};
+
+}  // namespace serin
