@@ -1,0 +1,2 @@
+<?php
+return ['name' => 'v1', 'colour' => '#2a6fdb'];

@@ -1,0 +1,2 @@
+<?php
+return ['name' => 'v2', 'colour' => '#1d9a53'];
