@@ -1,32 +1,95 @@
 #pragma once
 // The whole configuration: serin.toml, SERIN_* variables and flags, checked.
 // Read and checked on the main thread; the parts are handed out as values.
+// Every key is described in conf/serin.toml and docs/CONFIGURATION.md.
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "controller/plan.h"
+#include "proxy/base/log.h"
+#include "proxy/config/diagnostic.h"
 #include "proxy/settings.h"
 
 namespace serin {
 
+// [tls]: what https listeners present. The first certificate is the default,
+// the others are chosen by server name.
+struct TlsSettings {
+  struct Certificate {
+    std::string certificate;  // PEM file, leaf first, then its chain
+    std::string key;          // PEM file
+    friend bool operator==(const Certificate&, const Certificate&) = default;
+  };
+  enum class Version : uint8_t { k12, k13 };
+  std::vector<Certificate> certificates;  // empty: no [tls]
+  Version min_version = Version::k12;
+};
+
+struct RescueSettings {
+  bool enabled = true;
+  double budget = 0.10;  // rescued requests as a share of all canary requests, 0 to 1
+};
+
 struct AdminSettings {
   std::string socket = "/run/serin/admin.sock";
   uint32_t mode = 0660;
+  // Who may change things, as user ids; empty: everyone who may connect.
+  std::vector<uint32_t> operators;
 };
 
 struct MetricsSettings {
-  std::string address = "127.0.0.1:9145";  // "": not served
+  std::string address = "127.0.0.1:9145";  // as ParseSocketAddress takes it; "": not served
 };
 
 struct Config {
   DataplaneSettings dataplane;
+  TlsSettings tls;
+  RescueSettings rescue;
   Plan plan;
   AdminSettings admin;
   MetricsSettings metrics;
   std::string state_directory = "/var/lib/serin";
-  std::string log_level = "info";
+  LogLevel log_level = LogLevel::kInfo;
 };
+
+// A flag's value for one key, such as {"rollout.hold", "2m", "--set"}.
+struct ConfigOverride {
+  std::string key;    // dotted, as conf/serin.toml spells it; "listen" for the list of listeners
+  std::string value;  // as an environment variable would give it
+  std::string flag;   // what messages call it
+};
+
+// SERIN_ROLLOUT_HOLD=2m is {"SERIN_ROLLOUT_HOLD", "2m"}.
+using Environment = std::vector<std::pair<std::string, std::string>>;
+// The SERIN_* part of `environ`, but for SERIN_CONFIG (which names the file)
+// and what Kubernetes injects for a service called serin (SERIN_SERVICE_*, SERIN_PORT*).
+Environment SerinEnvironment(const char* const* environ);
+
+struct ConfigResult {
+  std::optional<Config> config;         // set if there is nothing to complain about
+  std::vector<Diagnostic> diagnostics;  // by place: the file top to bottom, then variables, then flags
+  bool ok() const { return config.has_value(); }
+  // All diagnostics as `serin -t` prints them, each ending in a newline.
+  std::string Text() const;
+};
+
+// Reads `path` ("": no file), then lets `environment` and then `overrides`
+// replace single keys, then checks the whole. Reports every mistake; only TOML
+// syntax errors end the reading of the file at the first one.
+ConfigResult LoadConfig(const std::string& path, const Environment& environment,
+                        const std::vector<ConfigOverride>& overrides);
+// The same with the file's text in hand; `name` is what messages call it.
+ConfigResult ParseConfig(std::string_view text, const std::string& name, const Environment& environment = {},
+                         const std::vector<ConfigOverride>& overrides = {});
+
+// Every key that exists, dotted and sorted: "access_log.path", …,
+// "listen.address" for the keys of one [[listen]], "pools.blue.params.*".
+std::vector<std::string> KnownConfigKeys();
 
 }  // namespace serin
