@@ -5,8 +5,10 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "proxy/base/types.h"
 #include "proxy/session.h"
@@ -23,6 +25,10 @@ struct SocketAddress {
   std::string ToString() const;
   friend bool operator==(const SocketAddress&, const SocketAddress&) = default;
 };
+// The inverse of ToString. Hosts are numeric: a name would have to be looked up
+// again whenever it may have moved. Port 0 is taken (listeners: any free one).
+// InvalidArgument, with a sentence for people, otherwise.
+absl::StatusOr<SocketAddress> ParseSocketAddress(std::string_view text);
 
 enum class ListenProtocol : uint8_t { kHttp, kHttps, kFastCgi };
 
