@@ -50,7 +50,8 @@ class Stream {
   // Borrowed bytes: they must stay valid until Flush returns.
   virtual void SendBody(std::string_view bytes) = 0;
   // The answer is whole. The stream and its request are gone after this call
-  // returns; bytes lent to SendBody must still live until Flush.
+  // returns; bytes lent to SendBody must still live until Flush. The next
+  // pipelined request may reach OnRequest, on this same Stream, before it returns.
   virtual void SendEnd() = 0;
   // The answer cannot be completed: the client must see that it was cut off
   // (HTTP/1: close without the last chunk; HTTP/2: RST_STREAM). Gone after this.
@@ -95,6 +96,9 @@ class SessionOutput {
   // Close once all that was written has been sent. Lingers so that the last
   // answer survives what the client is still sending (RFC 9112 §9.6).
   virtual void CloseWhenSent() = 0;
+  // Give up at once, unsent bytes included, so that the client sees a reset:
+  // the only way to show that an answer without framing was cut off.
+  virtual void Reset() { CloseWhenSent(); }
 
  protected:
   ~SessionOutput() = default;
