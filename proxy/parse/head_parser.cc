@@ -2,6 +2,8 @@
 
 #include <llhttp.h>
 
+#include <utility>
+
 #include "proxy/parse/ascii.h"
 #include "proxy/parse/authority.h"
 #include "proxy/parse/request_line.h"
@@ -9,22 +11,27 @@
 
 namespace serin {
 
-// Lines reach llhttp whole, so a name and a value come in one piece each.
+// Lines reach llhttp whole, so a name and a value come in one piece each; a
+// field is taken with its value, for llhttp tells of its end only when it has
+// seen the next line, when our views may be dead.
 struct LlhttpCallbacks {
   static HeadParser& Self(llhttp_t* parser) { return *static_cast<HeadParser*>(parser->data); }
 
   static int OnName(llhttp_t* parser, const char* at, size_t size) {
-    Self(parser).name_ = {at, size};
-    Self(parser).value_ = {};
+    HeadParser& self = Self(parser);
+    if (!self.name_.empty()) return HPE_USER;  // the last one had no value: llhttp has changed
+    self.name_ = {at, size};
     return 0;
   }
   static int OnValue(llhttp_t* parser, const char* at, size_t size) {
-    Self(parser).value_ = {at, size};
-    return 0;
-  }
-  static int OnField(llhttp_t* parser) {
     HeadParser& self = Self(parser);
-    self.field_refusal_ = self.TakeField(self.name_, TrimBlanks(self.value_));
+    if (self.late_value_) {
+      self.late_value_ = false;
+      return size == 0 ? 0 : HPE_USER;
+    }
+    if (self.name_.empty()) return HPE_USER;
+    self.field_refusal_ = self.TakeField(self.name_, TrimBlanks({at, size}));
+    self.name_ = {};
     return self.field_refusal_ == Refusal::kNone ? 0 : HPE_USER;
   }
   // The head is all we want: bodies are BodyReader's.
@@ -34,7 +41,6 @@ struct LlhttpCallbacks {
     llhttp_settings_t settings{};
     settings.on_header_field = OnName;
     settings.on_header_value = OnValue;
-    settings.on_header_value_complete = OnField;
     settings.on_headers_complete = OnHeadEnd;
     return settings;
   }
@@ -72,6 +78,8 @@ void HeadParser::Start(Request& request, std::string& scratch) {
   framing_ = Framing();
   options_ = ConnectionOptions();
   field_refusal_ = Refusal::kNone;
+  name_ = {};
+  late_value_ = false;
   host_seen_ = authority_in_target_ = asterisk_ = continue_ = false;
 }
 
@@ -133,7 +141,14 @@ Refusal HeadParser::TakeTarget(std::string_view method, std::string_view text) {
 Refusal HeadParser::FeedLlhttp(std::string_view lines) {
   const llhttp_errno_t error = llhttp_execute(parser_.get(), lines.data(), lines.size());
   if (field_refusal_ != Refusal::kNone) return field_refusal_;
-  if (!complete()) return error == HPE_OK ? Refusal::kNone : RefusalOf(error);
+  if (!complete()) {
+    if (error != HPE_OK) return RefusalOf(error);
+    if (name_.empty()) return Refusal::kNone;
+    // "Name:" was the last line: llhttp still waits whether the next one
+    // continues it, and will tell of the empty value then. It cannot (obs-fold).
+    late_value_ = true;
+    return TakeField(std::exchange(name_, {}), {});
+  }
   if (error != HPE_PAUSED) return RefusalOf(error);
   // Two readers of one head: if they do not end at the same byte, neither is believed.
   return llhttp_get_error_pos(parser_.get()) == lines.data() + lines.size() ? Refusal::kNone

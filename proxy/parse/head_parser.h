@@ -65,7 +65,8 @@ class HeadParser {
   bool authority_in_target_ = false;
   bool asterisk_ = false;
   bool continue_ = false;
-  std::string_view name_, value_;  // of the line that llhttp is in; whole lines only
+  bool late_value_ = false;  // llhttp will tell of an empty value that has been taken
+  std::string_view name_;    // of the field whose value is to come, within one feed
 };
 
 }  // namespace serin
