@@ -303,6 +303,7 @@ PoolParams::PoolParams(std::string_view root, std::string_view server_software,
     const auto& [name, value] = extra[i];
     const auto same = [&name = name](const auto& other) { return other.first == name; };
     if (std::any_of(extra.begin() + static_cast<std::ptrdiff_t>(i) + 1, extra.end(), same)) continue;
+    if (name.empty() || name == kNames[kContentLength]) continue;
     AppendPair(encoded_, name, value);
     extra_names_.push_back(name);
     overridden_ |= StandardBit(name);

@@ -20,7 +20,8 @@ class PoolParams {
   PoolParams() = default;
   // `root`: resolved, without a trailing slash. `server_software`: "serin/1.0".
   // `extra`: the pool's own params; they win over all that Serin would send,
-  // SCRIPT_FILENAME and DOCUMENT_ROOT included. Of a name given twice the last counts.
+  // SCRIPT_FILENAME and DOCUMENT_ROOT included, but for CONTENT_LENGTH: a wrong
+  // one stalls PHP-FPM or cuts bodies. Of a name given twice the last counts.
   PoolParams(std::string_view root, std::string_view server_software,
              const std::vector<std::pair<std::string, std::string>>& extra);
 

@@ -72,7 +72,7 @@ class RecordDecoder {
  public:
   enum class Result : uint8_t { kMore, kEnd, kError };
 
-  // Slices are never empty and are valid during the call only.
+  // Slices are never empty and are valid during the call only. Implementers are final.
   class Sink {
    public:
     virtual void OnStdout(std::string_view bytes) = 0;
