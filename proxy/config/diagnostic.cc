@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace serin {
 namespace {
@@ -53,13 +54,15 @@ size_t EditDistance(std::string_view a, std::string_view b) {
 std::string Diagnostic::ToString() const {
   if (place.line == 0) return fmt::format("{}: {}\n", place.name, message);
   std::string text = fmt::format("{}:{}:{}: {}\n", place.name, place.line, place.column, message);
-  if (!source_line.empty()) text += fmt::format("  {}\n  {}^\n", source_line, Indent(source_line, place.column));
+  if (!source_line.empty())
+    text += fmt::format("  {}\n  {}^\n", source_line, Indent(source_line, place.column));
   return text;
 }
 
 void Diagnostics::Add(const Place& place, std::string message) {
   Diagnostic diagnostic{place, std::move(message), {}};
-  if (place.source == Place::Source::kFile && place.line > 0) diagnostic.source_line = LineOf(text_, place.line);
+  if (place.source == Place::Source::kFile && place.line > 0)
+    diagnostic.source_line = LineOf(text_, place.line);
   found_.push_back(std::move(diagnostic));
 }
 

@@ -1,8 +1,6 @@
 #include "proxy/config/units.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <sys/un.h>
 
 #include <array>
 #include <charconv>
@@ -48,14 +46,6 @@ std::optional<double> TakeNumber(std::string_view& text) {
   return number;
 }
 
-std::optional<uint16_t> ParsePort(std::string_view text) {
-  if (text.empty() || text.size() > 5 || (text.size() > 1 && text[0] == '0')) return std::nullopt;
-  uint32_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc() || end != text.data() + text.size() || port > 65535) return std::nullopt;
-  return static_cast<uint16_t>(port);
-}
-
 }  // namespace
 
 std::optional<absl::Duration> ParseDuration(std::string_view text) {
@@ -79,7 +69,7 @@ std::optional<absl::Duration> ParseDuration(std::string_view text) {
   return absl::Microseconds(static_cast<int64_t>(std::llround(seconds * 1e6)));
 }
 
-std::string FormatDuration(absl::Duration duration) {
+std::string ShowDuration(absl::Duration duration) {
   int64_t nanos = absl::ToInt64Nanoseconds(duration);
   if (nanos <= 0) return "0s";
   std::string text;
@@ -97,7 +87,7 @@ std::optional<double> ParsePercent(std::string_view text) {
   return *number / 100;
 }
 
-std::string FormatPercent(double ratio) {
+std::string ShowPercent(double ratio) {
   std::string text = fmt::format("{:.2f}", ratio * 100);
   while (text.ends_with('0')) text.pop_back();
   if (text.ends_with('.')) text.pop_back();
@@ -115,41 +105,12 @@ std::optional<uint64_t> ParseSize(std::string_view text) {
   return std::nullopt;
 }
 
-std::string FormatSize(uint64_t bytes) {
+std::string ShowSize(uint64_t bytes) {
   for (const SizeUnit& unit : kSizeUnits) {
     const uint64_t size = uint64_t{1} << unit.shift;
     if (bytes >= size && bytes % size == 0) return fmt::format("{}{}", bytes >> unit.shift, unit.name);
   }
   return "0B";
-}
-
-std::optional<SocketAddress> ParseSocketAddress(std::string_view text) {
-  SocketAddress address;
-  if (text.starts_with("unix:")) {
-    address.kind = SocketAddress::Kind::kUnix;
-    address.path = text.substr(5);
-    const bool usable = address.path.starts_with('/') && address.path.size() < sizeof(sockaddr_un{}.sun_path) &&
-                        address.path.find('\0') == std::string::npos;
-    return usable ? std::optional(address) : std::nullopt;
-  }
-  const size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  const std::optional<uint16_t> port = ParsePort(text.substr(colon + 1));
-  std::string_view host = text.substr(0, colon);
-  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
-  if (brackets) host = host.substr(1, host.size() - 2);
-  address.host = host;
-  address.port = port.value_or(0);
-  std::array<unsigned char, sizeof(in6_addr)> bytes{};
-  const bool numeric = inet_pton(brackets ? AF_INET6 : AF_INET, address.host.c_str(), bytes.data()) == 1 &&
-                       address.host.size() == host.size() && host.find('\0') == std::string_view::npos;
-  return port && numeric ? std::optional(address) : std::nullopt;
-}
-
-std::string FormatSocketAddress(const SocketAddress& address) {
-  if (address.kind == SocketAddress::Kind::kUnix) return "unix:" + address.path;
-  const bool v6 = address.host.find(':') != std::string::npos;
-  return fmt::format(v6 ? "[{}]:{}" : "{}:{}", address.host, address.port);
 }
 
 std::optional<uint32_t> ParseMode(std::string_view text) {
