@@ -1,0 +1,241 @@
+#include "proxy/accept/connection.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+namespace serin {
+namespace {
+
+// A refused client may send this much, for this long, before we stop listening.
+constexpr uint64_t kLingerBytes = 1024 * 1024;
+constexpr absl::Duration kLingerTime = absl::Seconds(2);
+// A deadline for "none": cheaper than taking the entry out of the wheel.
+constexpr absl::Duration kNever = absl::Hours(24);
+
+}  // namespace
+
+void ConnectionHost::FlushOutput() {
+  Connection* connection = sender;
+  if (connection == nullptr) return;
+  connection->SendGathered();
+  connection->Settle();
+}
+
+void Connection::Start(ConnectionHost& host, const ClientLimits& limits, UniqueFd fd, ConnectionInfo info,
+                       SessionMaker& maker) {
+  auto* connection = new Connection(host, limits, std::move(fd), std::move(info));  // frees itself: OnTurnEnd
+  connection->session_ = maker.MakeSession(*connection);
+  connection->watch_.Start(host.loop, connection->fd_.get(), true, false, OnReady, connection);
+  connection->UpdateDeadline();
+}
+
+Connection::Connection(ConnectionHost& host, const ClientLimits& limits, UniqueFd fd, ConnectionInfo info)
+    : host_(host), limits_(limits), fd_(std::move(fd)), info_(std::move(info)) {
+  host_.table.Add(table_link_);
+}
+
+Connection::~Connection() {
+  host_.table.Remove(table_link_);
+  watch_.Stop();
+}
+
+void Connection::OnTurnEnd() {
+  session_->Abandon();
+  host_.FlushOutput();  // ours is thrown away (kDropped), another's is sent
+  delete this;
+}
+
+void Connection::Drop() {
+  state_ = State::kDropped;
+  watch_.Set(false, false);
+  TimerWheel::Disarm(*this);
+  host_.loop.AtTurnEnd(*this);
+}
+
+void Connection::BeginDrain() {
+  if (state_ != State::kOpen) return;
+  // A request that has already reached the socket is still to be answered.
+  if (watch_.reading()) OnReadable();
+  if (state_ != State::kOpen) return;
+  session_->BeginDrain();
+  host_.FlushOutput();
+  Settle();
+}
+
+void Connection::OnReady(void* self, bool readable, bool writable) {
+  auto* connection = static_cast<Connection*>(self);
+  if (writable) connection->OnWritable();
+  if (readable && connection->state_ != State::kDropped) connection->OnReadable();
+  connection->host_.FlushOutput();
+  connection->Settle();
+}
+
+void Connection::OnReadable() {
+  if (state_ != State::kOpen) return Discard();
+  const ssize_t n = ::recv(fd_.get(), host_.scratch.data(), host_.scratch.size(), 0);
+  if (n > 0) {
+    received_ += static_cast<uint64_t>(n);
+    session_->Receive({host_.scratch.data(), static_cast<size_t>(n)});
+  } else if (n == 0) {
+    half_closed_ = true;
+    if (session_->ReceiveEof() && state_ == State::kOpen) Drop();
+  } else if (errno != EAGAIN && errno != EINTR) {
+    Drop();
+  }
+}
+
+// Closing: what the client still sends is read and thrown away.
+void Connection::Discard() {
+  const ssize_t n = ::recv(fd_.get(), host_.scratch.data(), host_.scratch.size(), 0);
+  if (n > 0) discarded_ += static_cast<uint64_t>(n);
+  if (n == 0) half_closed_ = true;
+  const bool failed = n < 0 && errno != EAGAIN && errno != EINTR;
+  if (failed || discarded_ > kLingerBytes || (n == 0 && state_ == State::kLingering)) Drop();
+}
+
+void Connection::OnWritable() {
+  if (state_ == State::kDropped) return;
+  const ssize_t n = ::send(fd_.get(), unsent_.data() + unsent_offset_, unsent_.size() - unsent_offset_, MSG_NOSIGNAL);
+  if (n < 0) {
+    if (errno != EAGAIN && errno != EINTR) Drop();
+    return;
+  }
+  sent_ += static_cast<uint64_t>(n);
+  unsent_offset_ += static_cast<size_t>(n);
+  timing_send_ = false;  // progress: a new deadline
+  if (unsent_offset_ == unsent_.size()) {
+    unsent_offset_ = 0;
+    unsent_ = std::string();  // an idle connection holds no buffer
+  } else if (unsent_offset_ > unsent_.size() / 2) {
+    unsent_.erase(0, unsent_offset_);
+    unsent_offset_ = 0;
+  }
+  session_->OnSent();
+}
+
+// Makes the gather ours; false when bytes must be queued behind unsent_.
+bool Connection::BecomeSender() {
+  if (host_.sender != this) {
+    if (!unsent_.empty()) return false;
+    host_.FlushOutput();
+    host_.sender = this;
+  }
+  return true;
+}
+
+void Connection::Write(std::string_view bytes) {
+  if (state_ == State::kDropped || bytes.empty()) return;
+  if (BecomeSender() && host_.gather.AddCopy(bytes)) return;
+  SendGathered();
+  if (unsent_.empty() && BecomeSender() && host_.gather.AddCopy(bytes)) return;
+  unsent_.append(bytes);
+}
+
+void Connection::WriteBorrowed(std::string_view bytes) {
+  if (state_ == State::kDropped || bytes.empty()) return;
+  if (BecomeSender() && host_.gather.AddBorrowed(bytes)) return;
+  SendGathered();
+  if (unsent_.empty() && BecomeSender() && host_.gather.AddBorrowed(bytes)) return;
+  unsent_.append(bytes);
+}
+
+size_t Connection::Unsent() const {
+  return unsent_.size() - unsent_offset_ + (host_.sender == this ? host_.gather.size() : 0);
+}
+
+void Connection::Flush() {
+  if (host_.sender == this) host_.FlushOutput();
+}
+
+void Connection::SendGathered() {
+  if (host_.sender != this) return;
+  OutputGather& gather = host_.gather;
+  host_.sender = nullptr;
+  if (gather.empty() || state_ == State::kDropped) return gather.Clear();
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(gather.slices());
+  message.msg_iovlen = static_cast<size_t>(gather.count());
+  ssize_t n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+  if (n < 0) {
+    if (errno != EAGAIN && errno != EINTR) {
+      gather.Clear();
+      return Drop();
+    }
+    n = 0;
+  }
+  sent_ += static_cast<uint64_t>(n);
+  auto skip = static_cast<size_t>(n);
+  if (skip < gather.size()) {
+    for (int i = 0; i < gather.count(); ++i) {
+      const iovec& slice = gather.slices()[i];
+      if (skip >= slice.iov_len) {
+        skip -= slice.iov_len;
+        continue;
+      }
+      unsent_.append(static_cast<const char*>(slice.iov_base) + skip, slice.iov_len - skip);
+      skip = 0;
+    }
+  }
+  gather.Clear();
+}
+
+void Connection::CloseWhenSent() {
+  if (state_ != State::kOpen) return;
+  state_ = State::kClosing;
+  BecomeSender();  // even with nothing to send: the flush to come settles us
+}
+
+// After every callback: what to wait for now, and until when.
+void Connection::Settle() {
+  if (state_ == State::kDropped) return;
+  const bool unsent = !unsent_.empty();
+  if (state_ == State::kClosing && !unsent) {
+    if (!linger_ || half_closed_) return Drop();
+    ::shutdown(fd_.get(), SHUT_WR);
+    state_ = State::kLingering;
+    host_.wheel.Arm(*this, host_.loop.now() + kLingerTime);
+  }
+  const bool read = !half_closed_ && (state_ == State::kOpen ? session_->WantsRead() : linger_);
+  watch_.Set(read, unsent);
+  UpdateDeadline();
+}
+
+void Connection::UpdateDeadline() {
+  if (state_ == State::kLingering) return;
+  const Instant now = host_.loop.now();
+  if (!unsent_.empty()) {
+    if (!timing_send_) host_.wheel.Arm(*this, now + limits_.send_timeout);
+    timing_send_ = true;
+    timed_phase_ = SessionPhase::kClosing;
+    return;
+  }
+  timing_send_ = false;
+  const SessionPhase phase = session_->phase();
+  // kIdle begins anew with every answered request; the other phases' limits
+  // are for the whole of them, however slowly bytes drip in.
+  if (phase == timed_phase_ && phase != SessionPhase::kIdle) return;
+  timed_phase_ = phase;
+  switch (phase) {
+    case SessionPhase::kIdle: return host_.wheel.Arm(*this, now + limits_.idle_timeout);
+    case SessionPhase::kHead: return host_.wheel.Arm(*this, now + limits_.head_timeout);
+    case SessionPhase::kBody: return host_.wheel.Arm(*this, now + limits_.body_timeout);
+    case SessionPhase::kResponding: return host_.wheel.Arm(*this, now + kNever);
+    case SessionPhase::kClosing: return host_.wheel.Arm(*this, now + limits_.send_timeout);
+  }
+}
+
+void Connection::OnDeadline() {
+  if (timing_send_ || state_ != State::kOpen) return Drop();
+  switch (timed_phase_) {
+    case SessionPhase::kHead:
+    case SessionPhase::kBody:
+      session_->OnTimeout();
+      host_.FlushOutput();
+      return Settle();
+    case SessionPhase::kResponding: return UpdateDeadline();
+    case SessionPhase::kIdle:
+    case SessionPhase::kClosing: return Drop();
+  }
+}
+
+}  // namespace serin

@@ -1,0 +1,137 @@
+#pragma once
+// One client connection: a socket, its session, and time limits. Moves bytes
+// and knows nothing of their meaning. Allocated by Start, listed in its
+// thread's ConnectionTable, freed at the end of a loop turn and never inside
+// its own callback. One thread.
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "proxy/accept/output_gather.h"
+#include "proxy/base/intrusive_list.h"
+#include "proxy/base/timer_wheel.h"
+#include "proxy/base/unique_fd.h"
+#include "proxy/event_loop.h"
+#include "proxy/message.h"
+#include "proxy/session.h"
+
+namespace serin {
+
+class Connection;
+
+// All connections of one thread, for drain and shutdown.
+class ConnectionTable {
+ public:
+  class Link : public ListNode {
+   public:
+    explicit Link(Connection& owner) : connection(&owner) {}
+    Connection* const connection;
+  };
+  void Add(Link& link) {
+    list_.PushBack(link);
+    ++size_;
+  }
+  void Remove(Link& link) {
+    link.Unlink();
+    --size_;
+  }
+  template <typename Visit>
+  void ForEach(Visit&& visit) {
+    list_.ForEach([&](Link& link) { visit(*link.connection); });
+  }
+  int size() const { return size_; }
+
+ private:
+  IntrusiveList<Link> list_;
+  int size_ = 0;
+};
+
+// What the connections of one thread share.
+struct ConnectionHost {
+  EventLoop& loop;
+  TimerWheel& wheel;
+  std::span<char> scratch;       // received bytes, valid during one callback
+  ConnectionTable table = {};
+  OutputGather gather = {};      // of `sender`
+  Connection* sender = nullptr;  // whose output is in `gather`; null: empty
+
+  // Sends what has been gathered. Whoever lends bytes to SendBody calls this
+  // before they die, and at the end of every callback.
+  void FlushOutput();
+};
+
+// Makes the session of a new connection, which is its output.
+class SessionMaker {
+ public:
+  virtual std::unique_ptr<Session> MakeSession(Connection& connection) = 0;
+
+ protected:
+  ~SessionMaker() = default;
+};
+
+class Connection final : public SessionOutput, private TimerWheel::Entry, private EventLoop::TurnEnd {
+ public:
+  // Takes the socket and starts reading. `limits` must outlive it.
+  static void Start(ConnectionHost& host, const ClientLimits& limits, UniqueFd fd, ConnectionInfo info,
+                    SessionMaker& maker);
+
+  const ConnectionInfo& info() const { return info_; }
+  // The client was refused and may still be sending: read on for a while after
+  // the answer, or it is lost to a reset (RFC 9112 §9.6).
+  void set_linger() { linger_ = true; }
+  // Finishes what is in flight, then closes.
+  void BeginDrain();
+  // Gives up at the end of this turn, whatever is unsent.
+  void Drop();
+
+  // SessionOutput
+  void Write(std::string_view bytes) override;
+  void WriteBorrowed(std::string_view bytes) override;
+  size_t Unsent() const override;
+  void Flush() override;
+  void CloseWhenSent() override;
+
+  uint64_t bytes_received() const { return received_; }
+  uint64_t bytes_sent() const { return sent_; }
+
+ private:
+  friend struct ConnectionHost;
+  // kClosing: nothing more is read, the rest is being sent. kLingering: all is
+  // sent and our side shut down. kDropped: dead, freed at the end of the turn.
+  enum class State : uint8_t { kOpen, kClosing, kLingering, kDropped };
+
+  Connection(ConnectionHost& host, const ClientLimits& limits, UniqueFd fd, ConnectionInfo info);
+  ~Connection();
+
+  void OnDeadline() override;
+  void OnTurnEnd() override;
+  static void OnReady(void* self, bool readable, bool writable);
+  void OnReadable();
+  void OnWritable();
+  void Discard();
+  bool BecomeSender();
+  void SendGathered();
+  void Settle();
+  void UpdateDeadline();
+
+  ConnectionHost& host_;
+  const ClientLimits& limits_;
+  UniqueFd fd_;
+  IoWatch watch_;
+  ConnectionInfo info_;
+  std::unique_ptr<Session> session_;
+  std::string unsent_;  // what the socket did not take, from unsent_offset_ on
+  size_t unsent_offset_ = 0;
+  uint64_t received_ = 0, sent_ = 0;
+  uint64_t discarded_ = 0;
+  State state_ = State::kOpen;
+  SessionPhase timed_phase_ = SessionPhase::kClosing;  // which phase the deadline belongs to
+  bool linger_ = false;
+  bool half_closed_ = false;  // the client sends no more
+  bool timing_send_ = false;  // the deadline is for unsent bytes
+  ConnectionTable::Link table_link_{*this};
+};
+
+}  // namespace serin

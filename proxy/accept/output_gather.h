@@ -1,0 +1,63 @@
+#pragma once
+// Collects what one connection is about to send, so that a head, its framing
+// and the body slices leave in one writev. One per thread, lent to one
+// connection at a time: an idle connection holds no buffer. One thread.
+
+#include <sys/uio.h>
+
+#include <cstring>
+#include <string_view>
+
+namespace serin {
+
+class OutputGather {
+ public:
+  static constexpr int kMaxSlices = 64;          // far above a head and its records; below IOV_MAX
+  static constexpr size_t kCopyBytes = 32 * 1024;  // heads and framing; bodies are borrowed
+
+  bool empty() const { return count_ == 0; }
+  size_t size() const { return total_; }
+  // False when there is no room: flush and try again.
+  bool AddCopy(std::string_view bytes) {
+    if (bytes.size() > kCopyBytes - copied_ || (count_ == kMaxSlices && !ContinuesCopy())) return false;
+    char* at = copy_ + copied_;
+    std::memcpy(at, bytes.data(), bytes.size());
+    copied_ += bytes.size();
+    Append(at, bytes.size());
+    return true;
+  }
+  bool AddBorrowed(std::string_view bytes) {
+    if (count_ == kMaxSlices) return false;
+    Append(const_cast<char*>(bytes.data()), bytes.size());
+    return true;
+  }
+  const iovec* slices() const { return slices_; }
+  int count() const { return count_; }
+  void Clear() {
+    count_ = 0;
+    copied_ = total_ = 0;
+  }
+
+ private:
+  bool ContinuesCopy() const { return count_ > 0 && End() == copy_ + copied_; }
+  const char* End() const {
+    const iovec& last = slices_[count_ - 1];
+    return static_cast<const char*>(last.iov_base) + last.iov_len;
+  }
+  void Append(char* at, size_t size) {
+    total_ += size;
+    if (count_ > 0 && End() == at) {
+      slices_[count_ - 1].iov_len += size;
+    } else {
+      slices_[count_++] = {at, size};
+    }
+  }
+
+  iovec slices_[kMaxSlices];
+  int count_ = 0;
+  size_t copied_ = 0;
+  size_t total_ = 0;
+  char copy_[kCopyBytes];
+};
+
+}  // namespace serin

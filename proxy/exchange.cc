@@ -1,0 +1,310 @@
+#include "proxy/exchange.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "proxy/respond/error_page.h"
+#include "proxy/worker.h"
+
+namespace serin {
+namespace {
+
+// Of a script's stderr: enough to name the cause in `explain`.
+constexpr size_t kKeptStderr = 1024;
+
+// RFC 9110 §9.2.2: may be sent again when the first try had no effect we know of.
+bool IsIdempotent(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" || method == "DELETE";
+}
+
+uint16_t PageFor(BackendError error) {
+  switch (error) {
+    case BackendError::kSaturated:
+    case BackendError::kOverloaded: return 503;
+    case BackendError::kConnectTimeout:
+    case BackendError::kSendTimeout:
+    case BackendError::kReadTimeout: return 504;
+    default: return 502;
+  }
+}
+
+// "Primary script unknown": PHP-FPM answers 404 when the release has no front
+// controller. To the client that is a 404; to a release it is a death.
+bool IsFatal(std::string_view text) {
+  return text.find("PHP Fatal error") != std::string_view::npos ||
+         text.find("Primary script unknown") != std::string_view::npos;
+}
+
+}  // namespace
+
+void Exchange::Begin(Stream& stream) {
+  stream_ = &stream;
+  stream.context = this;
+  received_at_ = worker_.now();
+  sent_at_ = paused_at_ = Instant();
+  paused_nanos_ = 0;
+  body_bytes_ = 0;
+  pool_status_ = 0;
+  error_ = BackendError::kNone;
+  head_parsed_ = head_bad_ = head_sent_ = overdue_ = event_stream_ = retried_ = false;
+  settings_ = worker_.settings();
+  const Request& request = stream.request();
+  client_ = EffectiveClientOf(request, *request.connection, worker_.trusted_proxies());
+  split_ = worker_.LoadSplit();
+  route_ = Route(request, client_, split_, settings_->split, worker_.split_cell(), worker_.random());
+  if (!FindScript()) return;
+  worker_.Watch(*this);
+  const PoolSettings& pool = settings_->pools[Index(route_.pool)];
+  // A kept connection may turn out to be stale. What cannot be repeated uses
+  // one only where the operator asked for it (keep_alive = "on").
+  const bool may_reuse = IsIdempotent(request.method()) || pool.keep_alive == KeepAlive::kOn;
+  worker_.pool(route_.pool).Acquire(*this, may_reuse);
+}
+
+// False: the request was answered here, without a pool.
+bool Exchange::FindScript() {
+  const PoolSettings& pool = settings_->pools[Index(route_.pool)];
+  const Request& request = stream_->request();
+  script_ = ResolveScript(request.path(), {pool.scripts, pool.front_controller}, worker_.probe(route_.pool),
+                          script_scratch_);
+  switch (script_.kind) {
+    case ScriptMatch::Kind::kScript: return true;
+    case ScriptMatch::Kind::kNotFound: AnswerHere(404); return false;
+    case ScriptMatch::Kind::kForbidden: AnswerHere(403); return false;
+    case ScriptMatch::Kind::kRedirectSlash: AnswerHere(301); return false;
+  }
+  return false;
+}
+
+bool Exchange::EncodeRequest(std::string& out) {
+  const Request& request = stream_->request();
+  const ConnectionInfo& from = *request.connection;
+  AppendBeginRequest(out, settings_->pools[Index(route_.pool)].keep_alive != KeepAlive::kOff);
+  ParamsWriter writer(out);
+  ParamsContext context;
+  context.pool = &worker_.pool_params(route_.pool);
+  context.script_name = script_.script_name;
+  context.path_info = script_.path_info;
+  context.authority = client_.authority;
+  context.remote_address = client_.address;
+  context.remote_port = client_.port;
+  context.server_address = from.local_address;
+  context.server_port = client_.server_port;
+  context.https = client_.https;
+  if (!AppendParams(writer, request, context)) return false;
+  writer.Finish();
+  return true;
+}
+
+void Exchange::OnBackend(BackendConnection& connection) {
+  std::string& out = connection.send_buffer();
+  out.clear();
+  if (!EncodeRequest(out)) {
+    connection.Abort();
+    watch_link.Unlink();
+    return AnswerHere(431);
+  }
+  connection_ = &connection;
+  sent_at_ = worker_.now();
+  connection.Send(*this, stream_->request().body, settings_->pools[Index(route_.pool)]);
+}
+
+void Exchange::OnNoBackend(BackendError error) { Fail(error); }
+
+void Exchange::OnStderr(std::string_view bytes) {
+  stderr_.append(bytes.substr(0, kKeptStderr - std::min(kKeptStderr, stderr_.size())));
+}
+
+void Exchange::OnStdout(std::string_view bytes) {
+  if (head_bad_) return;
+  if (!head_parsed_) {
+    size_t consumed = 0;
+    switch (cgi_head_.Feed(bytes, &consumed)) {
+      case CgiHeadParser::Result::kMore: return;
+      case CgiHeadParser::Result::kBad: head_bad_ = true; return;
+      case CgiHeadParser::Result::kDone: break;
+    }
+    head_parsed_ = true;
+    pool_status_ = cgi_head_.status();
+    bytes.remove_prefix(consumed);
+  }
+  if (bytes.empty()) return;
+  body_bytes_ += bytes.size();
+  slices_.push_back(bytes);
+}
+
+void Exchange::OnBlock() {
+  if (head_bad_) {
+    connection_->Abort();
+    return Fail(BackendError::kProtocol);
+  }
+  if (!head_parsed_) return;
+  Deliver(false);
+  if (stream_->Unsent() < settings_->limits.send_buffer) return;
+  connection_->PauseReading();
+  paused_at_ = worker_.now();
+  stream_->WantSendable();
+}
+
+void Exchange::OnSendable() {
+  if (connection_ == nullptr || paused_at_ == Instant()) return;
+  paused_nanos_ += worker_.now().nanos() - paused_at_.nanos();
+  paused_at_ = Instant();
+  connection_->ResumeReading();
+}
+
+// Passes on what has come in this block; the slices die after it.
+void Exchange::Deliver(bool whole) {
+  if (!head_sent_) SendHead(whole);
+  for (std::string_view slice : slices_) stream_->SendBody(slice);
+  slices_.clear();
+  if (!whole) worker_.FlushOutput();
+}
+
+void Exchange::SendHead(bool whole) {
+  head_.Clear();
+  cgi_head_.Fill(head_);
+  head_sent_ = true;
+  const Request& request = stream_->request();
+  const bool bodyless = request.method() == "HEAD" || head_.status == 204 || head_.status == 304;
+  // The whole answer came in one block: its length is known after all.
+  if (whole && !bodyless && !head_.content_length) head_.content_length = body_bytes_;
+  for (const Field& field : head_.fields) {
+    if (field.name == "content-type" && field.value.starts_with("text/event-stream")) event_stream_ = true;
+  }
+  // An event stream is answered when it begins; how long it lasts is its own affair.
+  if (event_stream_) Observe(pool_status_, false);
+  if (route_.new_id) {
+    set_cookie_.clear();
+    SetCookieLine(set_cookie_, settings_->split, *route_.new_id, client_.https);
+    head_.fields.push_back({"set-cookie", set_cookie_});
+  }
+  if (!worker_.pool_header().empty()) head_.fields.push_back({worker_.pool_header(), Name(route_.pool)});
+  stream_->SendHead(head_);
+}
+
+void Exchange::OnBackendEnd() {
+  connection_ = nullptr;
+  if (!head_parsed_) return Fail(BackendError::kProtocol);
+  Deliver(true);
+  if (!event_stream_) Observe(pool_status_, false);
+  Record(pool_status_, error_ == BackendError::kNone ? "" : Name(error_));
+  std::exchange(stream_, nullptr)->SendEnd();
+  worker_.FlushOutput();
+  Finish();
+}
+
+void Exchange::OnBackendError(BackendError error, bool stale) {
+  connection_ = nullptr;
+  if (stale && !retried_ && IsIdempotent(stream_->request().method())) {
+    retried_ = true;
+    return worker_.pool(route_.pool).Acquire(*this, false);
+  }
+  Fail(error);
+}
+
+// The pool gave no whole answer.
+void Exchange::Fail(BackendError error) {
+  connection_ = nullptr;
+  slices_.clear();
+  error_ = error;
+  worker_.metrics().CountBackendError(route_.pool, error);
+  const uint16_t page = PageFor(error);
+  if (!event_stream_) Observe(pool_status_, false);
+  if (head_sent_) {
+    Record(pool_status_, Name(error));
+    std::exchange(stream_, nullptr)->Abort();
+  } else {
+    Record(page, Name(error));
+    head_.Clear();
+    FillErrorHead(page, head_);
+    if (!worker_.pool_header().empty()) head_.fields.push_back({worker_.pool_header(), Name(route_.pool)});
+    stream_->SendHead(head_);
+    stream_->SendBody(ErrorPage(page));
+    std::exchange(stream_, nullptr)->SendEnd();
+  }
+  worker_.FlushOutput();
+  Finish();
+}
+
+// 301, 403, 404, 431: no pool is asked, so none is judged.
+void Exchange::AnswerHere(uint16_t status) {
+  worker_.metrics().CountRefused(status);
+  worker_.LogHere(stream_->request(), client_, status, received_at_);
+  head_.Clear();
+  FillErrorHead(status, head_);
+  if (status == 301) {
+    set_cookie_.clear();
+    AppendSlashLocation(set_cookie_, stream_->request().path(), stream_->request().query());
+    head_.fields.push_back({"location", set_cookie_});
+  }
+  stream_->SendHead(head_);
+  stream_->SendBody(ErrorPage(status));
+  std::exchange(stream_, nullptr)->SendEnd();
+  worker_.FlushOutput();
+  Finish();
+}
+
+void Exchange::OnClientGone() {
+  stream_->context = nullptr;
+  if (connection_ != nullptr) {
+    std::exchange(connection_, nullptr)->Abort();
+  } else {
+    worker_.pool(route_.pool).Cancel(*this);
+  }
+  if (!event_stream_) Observe(pool_status_, true);
+  Record(499, "client_left");
+  stream_ = nullptr;
+  Finish();
+}
+
+void Exchange::OnOverdue() {
+  // Held back by its client, or an event stream under way: not the pool's slowness.
+  if (event_stream_ || paused_at_ != Instant() || paused_nanos_ > 0) return;
+  overdue_ = true;
+  Observation seen;
+  seen.has_outcome = false;
+  seen.slow = true;
+  seen.latency_us = static_cast<uint32_t>(ElapsedNanos() / 1000);
+  seen.client = client_.key;
+  seen.status = pool_status_;
+  worker_.Observe(seen, split_, route_, {}, {});
+}
+
+int64_t Exchange::ElapsedNanos() const {
+  int64_t nanos = worker_.now().nanos() - received_at_.nanos() - paused_nanos_;
+  if (paused_at_ != Instant()) nanos -= worker_.now().nanos() - paused_at_.nanos();
+  return nanos;
+}
+
+// Tells the controller how the pool did.
+void Exchange::Observe(uint16_t pool_status, bool client_left) {
+  const int64_t elapsed = ElapsedNanos();
+  Observation seen;
+  seen.client = client_.key;
+  seen.status = pool_status;
+  seen.backend_error = error_;
+  seen.client_left = client_left;
+  seen.has_latency = !overdue_;
+  seen.latency_us = static_cast<uint32_t>(std::min<int64_t>(elapsed / 1000, UINT32_MAX));
+  seen.slow = !overdue_ && elapsed > absl::ToInt64Nanoseconds(settings_->slow_limit);
+  const bool fatal = settings_->fatal_stderr_is_error && !stderr_.empty() && IsFatal(stderr_);
+  seen.error = !client_left && (pool_status >= 500 || error_ != BackendError::kNone || fatal);
+  worker_.Observe(seen, split_, route_, script_.script_name, stderr_);
+}
+
+void Exchange::Record(uint16_t sent_status, std::string_view error) {
+  worker_.Record({stream_->request(), client_, split_, route_, received_at_, sent_at_, sent_status, body_bytes_,
+                  ElapsedNanos(), error});
+}
+
+void Exchange::Finish() {
+  watch_link.Unlink();
+  slices_.clear();
+  stderr_.clear();
+  cgi_head_.Reset();
+  settings_.reset();
+  worker_.Recycle(*this);
+}
+
+}  // namespace serin

@@ -1,0 +1,97 @@
+#pragma once
+// One request from parsed to recorded: the only place where its state changes.
+//
+//   Begin: route → script → a pool connection, or a place in its queue
+//   OnBackend: params out            OnStdout…OnBlock: head and body back
+//   OnBackendEnd / OnBackendError / OnClientGone: observed, recorded, recycled
+//
+// Recycled by its worker; that worker's thread.
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/fastcgi/pool.h"
+#include "proxy/respond/cgi_head.h"
+#include "proxy/route/forwarded.h"
+#include "proxy/route/router.h"
+#include "proxy/route/script.h"
+#include "proxy/session.h"
+#include "proxy/split/observation.h"
+#include "proxy/split/split_state.h"
+
+namespace serin {
+
+class Worker;
+
+class Exchange final : private PoolWaiter, private BackendUser {
+ public:
+  explicit Exchange(Worker& worker) : worker_(worker) {}
+
+  void Begin(Stream& stream);
+  void OnClientGone();
+  // The client has taken enough: the pool may go on.
+  void OnSendable();
+  // Older than the latency limit and still not answered: seen as slow now.
+  void OnOverdue();
+
+  Instant received_at() const { return received_at_; }
+
+  // In the worker's list of requests in flight, oldest first.
+  struct WatchLink : ListNode {
+    explicit WatchLink(Exchange& owner) : exchange(&owner) {}
+    Exchange* const exchange;
+  };
+  WatchLink watch_link{*this};
+
+ private:
+  // PoolWaiter
+  void OnBackend(BackendConnection& connection) override;
+  void OnNoBackend(BackendError error) override;
+  // BackendUser
+  void OnStdout(std::string_view bytes) override;
+  void OnStderr(std::string_view bytes) override;
+  void OnBlock() override;
+  void OnBackendEnd() override;
+  void OnBackendError(BackendError error, bool stale) override;
+
+  bool FindScript();
+  bool EncodeRequest(std::string& out);
+  void Deliver(bool whole);
+  void SendHead(bool whole);
+  void AnswerHere(uint16_t status);
+  void Fail(BackendError error);
+  void Observe(uint16_t pool_status, bool client_left);
+  void Record(uint16_t sent_status, std::string_view error);
+  void Finish();
+  int64_t ElapsedNanos() const;
+
+  Worker& worker_;
+  Stream* stream_ = nullptr;
+  std::shared_ptr<const DataplaneSettings> settings_;  // as of the request's beginning
+  SplitState split_;
+  RouteDecision route_;
+  EffectiveClient client_;
+  ScriptMatch script_;
+  std::string script_scratch_;
+  BackendConnection* connection_ = nullptr;
+  CgiHeadParser cgi_head_;
+  ResponseHead head_;
+  std::vector<std::string_view> slices_;  // of the body, until the end of the block
+  std::string set_cookie_;
+  std::string stderr_;  // its beginning
+  Instant received_at_, sent_at_, paused_at_;
+  int64_t paused_nanos_ = 0;  // held back by the client
+  uint64_t body_bytes_ = 0;
+  uint16_t pool_status_ = 0;  // the pool's answer; 0: none yet
+  BackendError error_ = BackendError::kNone;
+  bool head_parsed_ = false;
+  bool head_bad_ = false;     // not a CGI head: 502 at the end of the block
+  bool head_sent_ = false;
+  bool overdue_ = false;      // already observed as slow
+  bool event_stream_ = false; // its end says nothing about latency
+  bool retried_ = false;      // once, after a stale connection
+};
+
+}  // namespace serin

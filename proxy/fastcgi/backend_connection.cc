@@ -1,0 +1,276 @@
+#include "proxy/fastcgi/backend_connection.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#include <algorithm>
+
+#include "proxy/accept/socket.h"
+
+namespace serin {
+namespace {
+
+// Reads of one connection in one turn: enough for the throughput of a large
+// answer, few enough that the others get theirs.
+constexpr int kReadsPerTurn = 4;
+constexpr int kWritesPerTurn = 16;
+
+BackendError ErrorOfConnect(int error) {
+  return error == EAGAIN ? BackendError::kSaturated
+                         : (error == ETIMEDOUT ? BackendError::kConnectTimeout : BackendError::kRefused);
+}
+
+}  // namespace
+
+BackendError BackendConnection::Connect(const PoolSettings& settings) {
+  absl::StatusOr<RawAddress> raw = ToRaw(settings.address);
+  if (!raw.ok()) return BackendError::kRefused;
+  fd_.Reset(::socket(raw->family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd_) return BackendError::kRefused;
+  if (raw->family() != AF_UNIX) {
+    const int on = 1;
+    ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  }
+  requests_ = 0;
+  connecting_ = false;
+  if (::connect(fd_.get(), raw->get(), raw->size) == 0) return BackendError::kNone;
+  // On a unix socket EAGAIN means that the backlog is full, not "under way".
+  if (errno == EINPROGRESS) {
+    connecting_ = true;
+    return BackendError::kNone;
+  }
+  const BackendError error = ErrorOfConnect(errno);
+  fd_.Reset();
+  return error;
+}
+
+void BackendConnection::Send(BackendUser& user, const Spool& body, const PoolSettings& settings) {
+  user_ = &user;
+  body_ = &body;
+  settings_ = &settings;
+  decoder_.Reset();
+  send_offset_ = 0;
+  body_offset_ = 0;
+  ++requests_;
+  sending_ = true;
+  body_ended_ = received_any_ = paused_ = false;
+  total_deadline_ = settings.total_timeout > absl::ZeroDuration() ? host_.loop.now() + settings.total_timeout : Instant();
+  ArmDeadline(connecting_ ? settings.connect_timeout : settings.send_timeout);
+  if (connecting_) {
+    watch_.Start(host_.loop, fd_.get(), false, true, OnReady, this);
+    return;
+  }
+  Pump();
+}
+
+void BackendConnection::ArmDeadline(absl::Duration limit) {
+  Instant deadline = host_.loop.now() + limit;
+  if (total_deadline_ != Instant()) deadline = std::min(deadline, total_deadline_);
+  host_.wheel.Arm(*this, deadline);
+}
+
+void BackendConnection::OnReady(void* self, bool readable, bool writable) {
+  auto* connection = static_cast<BackendConnection*>(self);
+  if (connection->user_ == nullptr) {  // idle: PHP-FPM closed it, or sent what nobody asked for
+    return connection->owner_.OnConnectionFree(*connection, Ended::kBroken);
+  }
+  if (connection->connecting_ && !connection->FinishConnect()) return;
+  if (writable && connection->sending_) connection->Pump();
+  if (readable && connection->user_ != nullptr && connection->open()) connection->Receive();
+}
+
+bool BackendConnection::FinishConnect() {
+  int error = 0;
+  socklen_t size = sizeof error;
+  ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  connecting_ = false;
+  if (error != 0) Fail(ErrorOfConnect(error));
+  return error == 0;
+}
+
+// Sends until all is sent or the socket is full, and says what to wait for.
+void BackendConnection::Pump() {
+  Sent sent = Sent::kAll;
+  for (int i = 0; i < kWritesPerTurn && sending_; ++i) {
+    sent = SendSome();
+    if (sent != Sent::kAll) break;
+  }
+  if (sent == Sent::kNoBody) return Fail(BackendError::kReset);
+  if (sent == Sent::kBroken) {
+    // PHP-FPM may have answered without reading the whole body: the answer, or
+    // the end of the connection, is still to be read.
+    sending_ = false;
+  }
+  if (!watch_.reading() && !watch_.writing()) {
+    watch_.Start(host_.loop, fd_.get(), !paused_, sending_, OnReady, this);
+  } else {
+    watch_.Set(!paused_, sending_);
+  }
+  ArmDeadline(sending_ ? settings_->send_timeout : settings_->read_timeout);
+}
+
+// The next part of the body, at most one record's content; empty at its end.
+// False when the spool's file cannot be read.
+bool BackendConnection::NextBodyPart(std::string_view& part) {
+  const uint64_t left = body_->size() - body_offset_;
+  if (left == 0) return true;
+  const std::string_view memory = body_->memory_view();
+  if (body_offset_ < memory.size()) {
+    part = memory.substr(body_offset_, kMaxStdin);
+    return true;
+  }
+  const size_t want = std::min<uint64_t>({left, kMaxStdin, host_.send_scratch.size()});
+  const int64_t n = body_->ReadAt(body_offset_, host_.send_scratch.first(want));
+  if (n <= 0) return false;
+  part = {host_.send_scratch.data(), static_cast<size_t>(n)};
+  return true;
+}
+
+// One sendmsg: what is in the buffer, the next part of the body, and the end
+// of the body if that was the last. What the socket does not take is copied.
+BackendConnection::Sent BackendConnection::SendSome() {
+  std::string_view part;
+  size_t framed = send_buffer_.size();  // bytes of the buffer that go before the part
+  std::string_view tail;
+  char tail_bytes[kRecordHeaderSize] = {1, 5, 0, 1, 0, 0, 0, 0};  // the empty STDIN record
+  if (!body_ended_) {
+    if (!NextBodyPart(part)) return Sent::kNoBody;
+    if (!part.empty()) AppendStdinHeader(send_buffer_, static_cast<uint16_t>(part.size()));
+    framed = send_buffer_.size();
+    body_offset_ += part.size();
+    if (body_offset_ == body_->size()) {
+      tail = {tail_bytes, sizeof tail_bytes};
+      body_ended_ = true;
+    }
+  }
+  iovec slices[3] = {{send_buffer_.data() + send_offset_, framed - send_offset_},
+                     {const_cast<char*>(part.data()), part.size()},
+                     {const_cast<char*>(tail.data()), tail.size()}};
+  msghdr message{};
+  message.msg_iov = slices;
+  message.msg_iovlen = 3;
+  const ssize_t n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+  if (n < 0 && errno != EAGAIN && errno != EINTR) return Sent::kBroken;
+  size_t taken = n > 0 ? static_cast<size_t>(n) : 0;
+  const size_t from_buffer = std::min(taken, framed - send_offset_);
+  send_offset_ += from_buffer;
+  taken -= from_buffer;
+  const size_t from_part = std::min(taken, part.size());
+  taken -= from_part;
+  const bool all = send_offset_ == send_buffer_.size() && from_part == part.size() && taken == tail.size();
+  if (send_offset_ == send_buffer_.size()) {
+    send_buffer_.clear();
+    send_offset_ = 0;
+  }
+  if (!all) {
+    send_buffer_.append(part.substr(from_part));
+    send_buffer_.append(tail.substr(taken));
+    return Sent::kBlocked;
+  }
+  if (body_ended_) sending_ = false;
+  return Sent::kAll;
+}
+
+void BackendConnection::Receive() {
+  for (int i = 0; i < kReadsPerTurn; ++i) {
+    const ssize_t n = ::recv(fd_.get(), host_.receive_scratch.data(), host_.receive_scratch.size(), 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n <= 0) return Fail(received_any_ ? BackendError::kTruncated : BackendError::kReset);
+    received_any_ = true;
+    if (!TakeBlock({host_.receive_scratch.data(), static_cast<size_t>(n)})) return;
+    if (paused_ || static_cast<size_t>(n) < host_.receive_scratch.size()) break;
+  }
+  if (!sending_ && !paused_) ArmDeadline(settings_->read_timeout);
+}
+
+// False when the request is over or the connection no longer ours to read.
+bool BackendConnection::TakeBlock(std::string_view bytes) {
+  size_t consumed = 0;
+  switch (decoder_.Decode(bytes, *this, &consumed)) {
+    case RecordDecoder::Result::kMore:
+      if (user_ != nullptr) user_->OnBlock();
+      return user_ != nullptr;
+    case RecordDecoder::Result::kError:
+      if (user_ != nullptr) Fail(BackendError::kProtocol);
+      return false;
+    case RecordDecoder::Result::kEnd: break;
+  }
+  if (user_ == nullptr) return false;
+  if (decoder_.protocol_status() != RecordDecoder::kRequestComplete) {
+    Fail(BackendError::kOverloaded);
+    return false;
+  }
+  // Bytes behind END_REQUEST, or a body that PHP-FPM has not read to its end,
+  // would be taken for part of the next request or answer.
+  const bool reusable = consumed == bytes.size() && !sending_;
+  BackendUser* user = std::exchange(user_, nullptr);
+  owner_.OnConnectionFree(*this, reusable ? Ended::kWhole : Ended::kBroken);
+  user->OnBackendEnd();
+  return false;
+}
+
+void BackendConnection::OnStdout(std::string_view bytes) {
+  if (user_ != nullptr) user_->OnStdout(bytes);
+}
+
+void BackendConnection::OnStderr(std::string_view bytes) {
+  if (user_ != nullptr) user_->OnStderr(bytes);
+}
+
+void BackendConnection::Fail(BackendError error) {
+  const bool stale = requests_ > 1 && !received_any_ && error == BackendError::kReset;
+  const bool gave_up = error == BackendError::kReadTimeout || error == BackendError::kProtocol;
+  BackendUser* user = std::exchange(user_, nullptr);
+  owner_.OnConnectionFree(*this, gave_up ? Ended::kAbandoned : Ended::kBroken);
+  user->OnBackendError(error, stale);
+}
+
+void BackendConnection::Abort() {
+  const bool sent = std::exchange(user_, nullptr) != nullptr && !sending_;
+  owner_.OnConnectionFree(*this, sent ? Ended::kAbandoned : Ended::kBroken);
+}
+
+void BackendConnection::PauseReading() {
+  paused_ = true;
+  watch_.Set(false, sending_);
+  // The client is slow, not PHP: its own send timeout ends this.
+  TimerWheel::Disarm(*this);
+}
+
+void BackendConnection::ResumeReading() {
+  if (!paused_) return;
+  paused_ = false;
+  if (!watch_.writing()) {
+    watch_.Start(host_.loop, fd_.get(), true, sending_, OnReady, this);
+  } else {
+    watch_.Set(true, sending_);
+  }
+  ArmDeadline(settings_->read_timeout);
+}
+
+void BackendConnection::WaitIdle(Instant deadline) {
+  watch_.Set(true, false);
+  host_.wheel.Arm(*this, deadline);
+}
+
+void BackendConnection::Close() {
+  watch_.Stop();
+  TimerWheel::Disarm(*this);
+  fd_.Reset();
+  send_buffer_.clear();
+  body_ = nullptr;
+  connecting_ = sending_ = false;
+}
+
+void BackendConnection::OnDeadline() {
+  if (user_ == nullptr) return owner_.OnConnectionFree(*this, Ended::kBroken);
+  if (connecting_) return Fail(BackendError::kConnectTimeout);
+  if (sending_) return Fail(BackendError::kSendTimeout);
+  Fail(BackendError::kReadTimeout);
+}
+
+}  // namespace serin

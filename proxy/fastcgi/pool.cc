@@ -1,0 +1,169 @@
+#include "proxy/fastcgi/pool.h"
+
+#include <algorithm>
+
+namespace serin {
+namespace {
+
+// PHP-FPM ignores FCGI_ABORT_REQUEST: a script that we gave up on runs until
+// its next output. Its slot is counted for this long, or the requests behind
+// it would pile up in the socket's backlog, out of our sight.
+constexpr absl::Duration kAbandonedTime = absl::Seconds(1);
+// connect() said EAGAIN: the backlog is full although we are within our limit.
+constexpr absl::Duration kBacklogPause = absl::Milliseconds(50);
+
+}  // namespace
+
+Pool::Pool(const BackendHost& host, PoolGate& gate, int worker) : host_(host), gate_(gate), worker_(worker) {}
+
+Pool::~Pool() = default;
+
+void Pool::Configure(const PoolSettings& settings) {
+  const bool moved = settings_ == nullptr || !(settings.address == settings_->address);
+  settings_ = &settings;
+  if (moved || settings.keep_alive != KeepAlive::kOn) {
+    while (!idle_.empty()) GiveUp(*idle_.back());
+  }
+}
+
+void Pool::Acquire(PoolWaiter& waiter, bool may_reuse) {
+  waiter.may_reuse_ = may_reuse;
+  waiter.since_ = host_.loop.now();
+  if (queued_ == 0 && may_reuse && !idle_.empty()) {
+    BackendConnection* connection = idle_.back();
+    idle_.pop_back();
+    if (idle_.empty()) gate_.SetIdle(worker_, false);
+    ++active_;
+    ++reused_;
+    return waiter.OnBackend(*connection);
+  }
+  if (queued_ == 0 && host_.loop.now() >= backlog_full_until_ && gate_.TryAcquire()) return OpenFor(waiter);
+  if (!gate_.TryQueue()) return waiter.OnNoBackend(BackendError::kSaturated);
+  Enqueue(waiter, false);
+  // A request that must have a new connection while we sit on idle ones.
+  if (!idle_.empty()) return GiveUp(*idle_.front());
+  if (host_.loop.now() < backlog_full_until_) return;
+  gate_.Await(worker_);
+  if (gate_.TryAcquire()) OpenFor(Dequeue());
+}
+
+void Pool::Enqueue(PoolWaiter& waiter, bool front) {
+  if (front) {
+    queue_.PushFront(waiter.link_);
+  } else {
+    queue_.PushBack(waiter.link_);
+  }
+  ++queued_;
+}
+
+PoolWaiter& Pool::Dequeue() {
+  PoolWaiter& waiter = *queue_.PopFront().waiter;
+  gate_.Unqueue();
+  if (--queued_ == 0) gate_.StopAwaiting(worker_);
+  return waiter;
+}
+
+void Pool::Cancel(PoolWaiter& waiter) {
+  if (!waiter.link_.linked()) return;
+  waiter.link_.Unlink();
+  gate_.Unqueue();
+  if (--queued_ == 0) gate_.StopAwaiting(worker_);
+}
+
+// Opens a connection on a slot that is already ours.
+void Pool::OpenFor(PoolWaiter& waiter) {
+  if (unused_.empty()) {
+    connections_.push_back(std::make_unique<BackendConnection>(host_, static_cast<BackendOwner&>(*this)));
+    unused_.push_back(connections_.back().get());
+  }
+  BackendConnection& connection = *unused_.back();
+  const BackendError error = connection.Connect(*settings_);
+  if (error == BackendError::kNone) {
+    unused_.pop_back();
+    ++active_;
+    ++opened_;
+    return waiter.OnBackend(connection);
+  }
+  // Saturation is no failure: the request keeps its place and its time limit.
+  if (error == BackendError::kSaturated && gate_.TryQueue()) {
+    backlog_full_until_ = host_.loop.now() + kBacklogPause;
+    Enqueue(waiter, true);
+    return gate_.Release(worker_);
+  }
+  if (error == BackendError::kRefused) ++refusals_;
+  gate_.Release(worker_);
+  waiter.OnNoBackend(error);
+}
+
+// Others wait and we have our share: the slot is theirs.
+bool Pool::MustYield() const { return gate_.OthersWait(worker_) && active_ + idle() > gate_.Share(worker_); }
+
+void Pool::OnConnectionFree(BackendConnection& connection, Ended ended) {
+  const auto idle_at = std::find(idle_.begin(), idle_.end(), &connection);
+  if (idle_at != idle_.end()) return GiveUp(connection);
+  const bool may_keep = ended == Ended::kWhole && settings_->keep_alive != KeepAlive::kOff && !MustYield();
+  if (may_keep && queued_ > 0 && queue_.front().waiter->may_reuse_) {
+    ++reused_;
+    return Dequeue().OnBackend(connection);
+  }
+  if (may_keep && queued_ == 0 && settings_->keep_alive == KeepAlive::kOn && !gate_.OthersWait(worker_)) {
+    --active_;
+    connection.WaitIdle(host_.loop.now() + settings_->keep_alive_timeout);
+    if (idle_.empty()) gate_.SetIdle(worker_, true);
+    idle_.push_back(&connection);
+    return;
+  }
+  --active_;
+  Recycle(connection);
+  if (ended == Ended::kAbandoned) return abandoned_.push_back(host_.loop.now() + kAbandonedTime);
+  ServeNext();
+}
+
+// Closes an idle connection and lets its slot go.
+void Pool::GiveUp(BackendConnection& connection) {
+  idle_.erase(std::find(idle_.begin(), idle_.end(), &connection));
+  if (idle_.empty()) gate_.SetIdle(worker_, false);
+  Recycle(connection);
+  ServeNext();
+}
+
+void Pool::Recycle(BackendConnection& connection) {
+  connection.Close();
+  unused_.push_back(&connection);
+}
+
+// A slot of ours is free: for the next of our requests, or for the others.
+void Pool::ServeNext() {
+  if (queued_ > 0 && !MustYield() && host_.loop.now() >= backlog_full_until_) return OpenFor(Dequeue());
+  gate_.Release(worker_);
+}
+
+void Pool::OnWake() {
+  while (gate_.TakeGrant(worker_)) {
+    if (queued_ > 0) {
+      OpenFor(Dequeue());
+    } else {
+      gate_.Release(worker_);
+    }
+  }
+  if (gate_.OthersWait(worker_)) {
+    while (!idle_.empty()) GiveUp(*idle_.front());
+  }
+}
+
+void Pool::OnTick() {
+  const Instant now = host_.loop.now();
+  while (!abandoned_.empty() && abandoned_.front() <= now) {
+    abandoned_.erase(abandoned_.begin());
+    ServeNext();
+  }
+  while (queued_ > 0 && now - queue_.front().waiter->since_ > settings_->queue_timeout) {
+    Dequeue().OnNoBackend(BackendError::kSaturated);
+  }
+  if (queued_ > 0 && now >= backlog_full_until_) {
+    gate_.Await(worker_);
+    while (queued_ > 0 && now >= backlog_full_until_ && gate_.TryAcquire()) OpenFor(Dequeue());
+  }
+}
+
+}  // namespace serin
