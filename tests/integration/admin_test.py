@@ -97,7 +97,8 @@ class AdminTest(SerinCase):
         self.assertIn("uid %d" % os.geteuid(), json.dumps(self.daemon.admin("GET", "/v1/history")[1]))
 
     def test_garbage_on_the_admin_socket_harms_nothing(self):
-        for data in (b"\0\xff" * 1000, b"GET /v1/status\r\n\r\n", b"POST /v1/weight HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n",
+        for data in (b"\0\xff" * 1000, b"GET /v1/status\r\n\r\n",
+                     b"POST /v1/weight HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n",
                      b"GET /v1/status HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 1000000):
             exchange("unix:" + self.path("admin.sock"), [data], timeout=2)
         self.assertEqual(self.daemon.status()["state"], "stable")

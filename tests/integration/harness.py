@@ -197,8 +197,8 @@ class Nginx:
                 %s
             }
             """ % (("user %s;" % WEB_USER if IS_ROOT else ""), *[prefix] * 6, http))
-        case.command(["nginx", "-t", "-q", "-p", prefix, "-c", conf])
-        self.process = case.spawn(name, ["nginx", "-p", prefix, "-c", conf])
+        case.command(["nginx", "-e", "stderr", "-t", "-q", "-p", prefix, "-c", conf])
+        self.process = case.spawn(name, ["nginx", "-e", "stderr", "-p", prefix, "-c", conf])
 
 
 def to_toml(table, prefix=""):

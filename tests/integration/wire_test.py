@@ -99,13 +99,17 @@ REFUSED = {
     "chunked and length": (post(b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", b"0\r\n\r\n" + SMUGGLED), {400}),
     "HTTP/1.0 with chunked": (b"POST /first HTTP/1.0\r\n" + HOST + b"Connection: keep-alive\r\n"
                               b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED, {400, 501}),
-    **{"coding %r" % value: (post(b"Transfer-Encoding: " + value + b"\r\n", b"5\r\nhello\r\n0\r\n\r\n" + SMUGGLED), {400, 501})
+    **{"coding %r" % value: (post(b"Transfer-Encoding: " + value + b"\r\n", b"5\r\nhello\r\n0\r\n\r\n" + SMUGGLED),
+                             {400, 501})
        for value in (b"xchunked", b"chunked, gzip", b"gzip", b"identity", b"identity, chunked", b"chunked, identity",
                      b"chunked, chunked", b"chunked;q=1", b'"chunked"', b"chunked,", b", chunked", b"chun ked",
                      b"chunked x", b"\x0bchunked", b"chunked\0", b"chunked-", b"cow", b"")},
-    "two codings": (post(b"Transfer-Encoding: cow\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n" + SMUGGLED), {400, 501}),
-    "a blank before the coding's colon": (post(b"Content-Length: 5\r\nTransfer-Encoding : chunked\r\n", b"0\r\n\r\n" + SMUGGLED), {400}),
-    "a coding after a lone CR": (post(b"Content-Length: 5\r\nX: y\rTransfer-Encoding: chunked\r\n", b"0\r\n\r\n" + SMUGGLED), {400}),
+    "two codings": (post(b"Transfer-Encoding: cow\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n" + SMUGGLED),
+                    {400, 501}),
+    "a blank before the coding's colon": (post(b"Content-Length: 5\r\nTransfer-Encoding : chunked\r\n",
+                                               b"0\r\n\r\n" + SMUGGLED), {400}),
+    "a coding after a lone CR": (post(b"Content-Length: 5\r\nX: y\rTransfer-Encoding: chunked\r\n",
+                                      b"0\r\n\r\n" + SMUGGLED), {400}),
     # --- chunks ---
     **{"chunk size %r" % size: (chunked(size + b"\r\nhello\r\n0\r\n\r\n" + SMUGGLED), {400})
        for size in (b"+5", b"-5", b"0x5", b"5g", b"", b" 5", b"5 x", b"5,", b"5.0", b"5\0", b"\x0b5", b"x",

@@ -50,7 +50,8 @@ class Browser:
         return self.request(target, "POST", [FORM], urllib.parse.urlencode(fields).encode())
 
 
-@unittest.skipUnless(os.path.isdir(WORDPRESS) and shutil.which("mariadbd"), "needs the packages wordpress and mariadb-server")
+@unittest.skipUnless(os.path.isdir(WORDPRESS) and shutil.which("mariadbd"),
+                     "needs the packages wordpress and mariadb-server")
 class WordPressTest(SerinCase):
     def setUp(self):
         super().setUp()
