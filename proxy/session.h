@@ -93,9 +93,11 @@ class SessionOutput {
   virtual size_t Unsent() const = 0;
   // Hand to the socket what has been written; copies the rest.
   virtual void Flush() = 0;
-  // Close once all that was written has been sent. Lingers so that the last
-  // answer survives what the client is still sending (RFC 9112 §9.6).
+  // Close once all that was written has been sent.
   virtual void CloseWhenSent() = 0;
+  // The client may still be sending: read on for a while after the last byte,
+  // or the answer is lost to a reset (RFC 9112 §9.6). Before CloseWhenSent.
+  virtual void Linger() {}
   // Give up at once, unsent bytes included, so that the client sees a reset:
   // the only way to show that an answer without framing was cut off.
   virtual void Reset() { CloseWhenSent(); }

@@ -185,6 +185,13 @@ void Connection::CloseWhenSent() {
   BecomeSender();  // even with nothing to send: the flush to come settles us
 }
 
+void Connection::Reset() {
+  if (state_ == State::kDropped) return;
+  const linger abort{.l_onoff = 1, .l_linger = 0};  // close(2) sends RST (socket(7), SO_LINGER)
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
+  Drop();
+}
+
 // After every callback: what to wait for now, and until when.
 void Connection::Settle() {
   if (state_ == State::kDropped) return;

@@ -78,9 +78,6 @@ class Connection final : public SessionOutput, private TimerWheel::Entry, privat
                     SessionMaker& maker);
 
   const ConnectionInfo& info() const { return info_; }
-  // The client was refused and may still be sending: read on for a while after
-  // the answer, or it is lost to a reset (RFC 9112 §9.6).
-  void set_linger() { linger_ = true; }
   // Finishes what is in flight, then closes.
   void BeginDrain();
   // Gives up at the end of this turn, whatever is unsent.
@@ -92,6 +89,8 @@ class Connection final : public SessionOutput, private TimerWheel::Entry, privat
   size_t Unsent() const override;
   void Flush() override;
   void CloseWhenSent() override;
+  void Linger() override { linger_ = true; }
+  void Reset() override;
 
   uint64_t bytes_received() const { return received_; }
   uint64_t bytes_sent() const { return sent_; }

@@ -236,10 +236,12 @@ void Http1Session::Refuse(Refusal refusal) {
   AppendRefusal(out, status, request_->method() == "HEAD", pool_.date().Line());
   output_.Write(out);
   handler_.OnRefused(*request_, status);
+  output_.Linger();
   Close();
 }
 
 void Http1Session::Close() {
+  if (!pending_.empty() || running_) output_.Linger();  // what follows will not be answered
   state_ = State::kClosed;
   pool_.Give(std::move(request_));
   output_.CloseWhenSent();
