@@ -22,6 +22,11 @@ constexpr std::array<char, 256> kTokenByte = [] {
 
 bool IsBlank(char c) { return c == ' ' || c == '\t'; }
 
+bool IsToken(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return kTokenByte[static_cast<uint8_t>(c)] != 0; });
+}
+
 bool IsConnectionField(std::string_view name) {
   const std::initializer_list<std::string_view> list = {
       "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"};
@@ -82,9 +87,10 @@ bool CgiHeadParser::ParseLine(size_t begin, size_t end) {
     const size_t blank = line.find(' ');
     return blank != std::string_view::npos && SetStatus(line.substr(blank + 1));
   }
+  if (IsBlank(line.front())) return false;  // a folded line (RFC 9112 §5.2)
   const size_t colon = line.find(':');
-  if (colon == std::string_view::npos || IsBlank(line.front()))
-    return false;  // a folded line (RFC 7230 §3.2.4) too
+  // PHP passes header('Foo') on as it is, and nginx lets it be. Prose is no head.
+  if (colon == std::string_view::npos) return IsToken(line);
   size_t first = colon + 1;
   size_t last = line.size();
   while (first < last && IsBlank(line[first])) ++first;

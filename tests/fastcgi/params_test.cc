@@ -276,6 +276,7 @@ TEST_F(ParamsTest, SpreadsALargeHeadOverSeveralRecords) {
 TEST_F(ParamsTest, RefusesAFieldThatFitsIntoNoRecord) {
   request.AddField("x-big", std::string(40000, 'v'));
   request.AddField("x-big", std::string(40000, 'v'));
+  context.authority = request.authority();
   std::string out;
   ParamsWriter writer(out);
   EXPECT_FALSE(AppendParams(writer, request, context));
@@ -283,6 +284,7 @@ TEST_F(ParamsTest, RefusesAFieldThatFitsIntoNoRecord) {
 
 TEST_F(ParamsTest, DoesNotAllocateOnceTheBufferHasGrown) {
   request.AddField("accept", "*/*");
+  context.authority = request.authority();
   std::string out;
   for (int i = 0; i < 2; ++i) {
     out.clear();

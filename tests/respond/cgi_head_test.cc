@@ -181,6 +181,10 @@ TEST(CgiHeadTest, RefusesWhatIsNoHeadAtAll) {
   EXPECT_EQ(Parse("<html>\n").result, Result::kBad);
 }
 
+TEST(CgiHeadTest, DropsTheLineThatPhpMakesOfAHeaderWithoutAColon) {
+  EXPECT_EQ(Parse("A: 1\r\nfoo\r\nB: 2\r\n\r\n").fields, (Fields{"a: 1", "b: 2"}));
+}
+
 TEST(CgiHeadTest, IsBounded) {
   const std::string fits = "A: " + std::string(CgiHeadParser::kMaxHead - 3 - 4, 'v') + "\r\n\r\n";
   EXPECT_EQ(Parse(fits).result, Result::kDone);
@@ -196,7 +200,7 @@ TEST(CgiHeadTest, StaysBadUntilReset) {
   CgiHeadParser parser;
   EXPECT_TRUE(parser.untouched());
   size_t consumed = 0;
-  EXPECT_EQ(parser.Feed("bad\n", &consumed), Result::kBad);
+  EXPECT_EQ(parser.Feed("not a head\n", &consumed), Result::kBad);
   EXPECT_EQ(parser.Feed("\r\n", &consumed), Result::kBad);
   EXPECT_EQ(consumed, 0U);
   parser.Reset();
