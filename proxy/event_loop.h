@@ -54,10 +54,12 @@ class EventLoop {
     if (!work.linked()) turn_end_.PushBack(work);
   }
 
+  // Part of Run; on its own for whoever takes things down after Run.
+  void RunTurnEnd();
+
   event_base* base() { return base_; }
 
  private:
-  void RunTurnEnd();
   void RunPosted();
 
   event_base* base_;

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "controller/record.h"
+#include "controller/file_recorder.h"
 #include "proxy/admin_service.h"
 #include "proxy/base/log.h"
 #include "proxy/systemd.h"
@@ -45,9 +45,9 @@ absl::Status Server::Open() {
 }
 
 absl::Status Server::OpenState() {
-  absl::StatusOr<std::unique_ptr<FileRecorder>> recorder = FileRecorder::Open(config_.state_directory);
-  if (!recorder.ok()) return recorder.status();
-  recorder_ = std::move(*recorder);
+  auto recorder = std::make_unique<FileRecorder>(config_.state_directory);
+  if (absl::Status lock = recorder->Lock(); !lock.ok()) return lock;
+  recorder_ = std::move(recorder);
   controller_ = std::make_unique<Controller>(config_.plan, cell_, *recorder_);
   std::vector<WorkerChannel*> channels;
   for (auto& channel : channels_) channels.push_back(channel.get());
@@ -173,7 +173,13 @@ absl::Status Server::Reload() {
   auto last = std::make_shared<std::vector<ListenSockets>>(std::move(old));
   for (auto& worker : workers_) worker->Post([last] {});
   controller_thread_->SetPlan(config_.plan);
+  admin_->SetOperators(config_.admin.operators);
   LogInfo("configuration reloaded");
+  return absl::OkStatus();
+}
+
+absl::Status Server::DrainPool(PoolId id) {
+  for (auto& worker : workers_) worker->Post([target = worker.get(), id] { target->pool(id).CloseIdle(); });
   return absl::OkStatus();
 }
 

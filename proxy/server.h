@@ -39,6 +39,8 @@ class Server {
   // For the admin service.
   ControllerThread& controller() { return *controller_thread_; }
   absl::Status Reload();
+  // Closes the pool's idle connections, before PHP-FPM is restarted by hand.
+  absl::Status DrainPool(PoolId id);
   const std::vector<std::unique_ptr<WorkerChannel>>& channels() const { return channels_; }
   const Config& config() const { return config_; }
   EventLoop& loop() { return loop_; }

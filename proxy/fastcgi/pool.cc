@@ -21,9 +21,11 @@ Pool::~Pool() = default;
 void Pool::Configure(const PoolSettings& settings) {
   const bool moved = settings_ == nullptr || !(settings.address == settings_->address);
   settings_ = &settings;
-  if (moved || settings.keep_alive != KeepAlive::kOn) {
-    while (!idle_.empty()) GiveUp(*idle_.back());
-  }
+  if (moved || settings.keep_alive != KeepAlive::kOn) CloseIdle();
+}
+
+void Pool::CloseIdle() {
+  while (!idle_.empty()) GiveUp(*idle_.back());
 }
 
 void Pool::Acquire(PoolWaiter& waiter, bool may_reuse) {
@@ -95,13 +97,13 @@ void Pool::OpenFor(PoolWaiter& waiter) {
   waiter.OnNoBackend(error);
 }
 
-// Others wait and we have our share: the slot is theirs.
-bool Pool::MustYield() const { return gate_.OthersWait(worker_) && active_ + idle() > gate_.Share(worker_); }
+// Others wait and the `held` slots are more than our share: one is theirs.
+bool Pool::MustYield(int held) const { return gate_.OthersWait(worker_) && held > gate_.Share(worker_); }
 
 void Pool::OnConnectionFree(BackendConnection& connection, Ended ended) {
   const auto idle_at = std::find(idle_.begin(), idle_.end(), &connection);
   if (idle_at != idle_.end()) return GiveUp(connection);
-  const bool may_keep = ended == Ended::kWhole && settings_->keep_alive != KeepAlive::kOff && !MustYield();
+  const bool may_keep = ended == Ended::kWhole && settings_->keep_alive != KeepAlive::kOff && !MustYield(active_ + idle());
   if (may_keep && queued_ > 0 && queue_.front().waiter->may_reuse_) {
     ++reused_;
     return Dequeue().OnBackend(connection);
@@ -132,9 +134,10 @@ void Pool::Recycle(BackendConnection& connection) {
   unused_.push_back(&connection);
 }
 
-// A slot of ours is free: for the next of our requests, or for the others.
+// A slot of ours is free (one more than active_ and idle_ say): for the next of
+// our requests, or for the others.
 void Pool::ServeNext() {
-  if (queued_ > 0 && !MustYield() && host_.loop.now() >= backlog_full_until_) return OpenFor(Dequeue());
+  if (queued_ > 0 && !MustYield(active_ + idle() + 1) && host_.loop.now() >= backlog_full_until_) return OpenFor(Dequeue());
   gate_.Release(worker_);
 }
 
@@ -146,9 +149,7 @@ void Pool::OnWake() {
       gate_.Release(worker_);
     }
   }
-  if (gate_.OthersWait(worker_)) {
-    while (!idle_.empty()) GiveUp(*idle_.front());
-  }
+  if (gate_.OthersWait(worker_)) CloseIdle();
 }
 
 void Pool::OnTick() {

@@ -52,6 +52,8 @@ class Pool final : private BackendOwner {
 
   // The gate woke this worker: a slot was granted, or idle connections are wanted.
   void OnWake();
+  // Closes what is kept open for nobody.
+  void CloseIdle();
   // About every 50 ms: waits that were too long, a full backlog tried again.
   void OnTick();
 
@@ -71,7 +73,7 @@ class Pool final : private BackendOwner {
   void ServeNext();
   void GiveUp(BackendConnection& connection);
   void Recycle(BackendConnection& connection);
-  bool MustYield() const;
+  bool MustYield(int held) const;
 
   const BackendHost& host_;
   PoolGate& gate_;
