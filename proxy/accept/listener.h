@@ -5,7 +5,7 @@
 
 #include <functional>
 
-#include "proxy/accept/socket.h"
+#include "proxy/socket.h"
 #include "proxy/event_loop.h"
 #include "proxy/message.h"
 

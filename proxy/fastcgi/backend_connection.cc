@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-#include "proxy/accept/socket.h"
+#include "proxy/socket.h"
 
 namespace serin {
 namespace {

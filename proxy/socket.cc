@@ -1,4 +1,4 @@
-#include "proxy/accept/socket.h"
+#include "proxy/socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
