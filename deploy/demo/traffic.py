@@ -3,8 +3,8 @@
 
     traffic.py --url http://127.0.0.1:8080 --stats FILE [--rate 150] [--visitors 400]
 
-Each visitor keeps the cookies it is given, so it stays on its side of the
-split as a browser would. FILE is replaced several times a second:
+Each visitor has a loopback address of its own (127.1.x.y) and keeps the cookies
+it is given, so it stays on its side of the split as a browser would. FILE is replaced several times a second:
   {"requests": 1200, "bad": 3, "seconds": 8.1, "releases": {"v1": 1080, "v2": 120}, "first_bad": …, "last_bad": …}
 Bad is what a visitor would notice: a status of 500 or above, or no whole answer.
 Ends on SIGTERM or SIGINT. Standard library only.
@@ -62,14 +62,18 @@ class Statistics:
         os.replace(self.path + ".new", self.path)
 
 
+def address_of(visitor):
+    return "127.1.%d.%d" % (visitor // 250, visitor % 250 + 1)
+
+
 def visit(host, port, visitors, statistics, pause, halt):
-    connection, due = None, time.monotonic() + random.random() * pause
+    due = time.monotonic() + random.random() * pause
     while not halt.wait(max(0.0, due - time.monotonic())):
         due = max(due + pause, time.monotonic() - 1)
         visitor = random.randrange(len(visitors.cookies))
         bad, release = True, None
+        connection = http.client.HTTPConnection(host, port, timeout=15, source_address=(address_of(visitor), 0))
         try:
-            connection = connection or http.client.HTTPConnection(host, port, timeout=15)
             write = random.random() < 0.05
             connection.request("POST" if write else "GET", "/api/notes" if write else random.choice(PAGES),
                                json.dumps({"body": "a line of visitor %d" % visitor}) if write else None,
@@ -81,9 +85,8 @@ def visit(host, port, visitors, statistics, pause, halt):
         except (OSError, http.client.HTTPException):
             if halt.is_set():
                 return
-            if connection:
-                connection.close()
-            connection = None
+        finally:
+            connection.close()
         statistics.add(bad, release)
 
 

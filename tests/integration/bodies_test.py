@@ -36,7 +36,7 @@ class BodiesTest(SerinCase):
         self.script("root", "give.php", GIVE)
         settings = {"php_admin_value[memory_limit]": "64M", "php_admin_value[max_execution_time]": "300"}
         self.fpm_blue = self.fpm("blue", root, settings=settings)
-        self.daemon = self.serin({"limits": {"body": "128MiB", "spool_directory": self.folder("spool")},
+        self.daemon = self.serin({"limits": {"body": "128MiB", "temporary_directory": self.folder("spool")},
                                   "pools": {"blue": {"read_timeout": "60s"}}},
                                  blue=self.fpm_blue.address, green=self.fpm_blue.address, blue_root=root,
                                  green_root=root)

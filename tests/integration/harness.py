@@ -346,8 +346,16 @@ class Serin:
         return fetch(self.address, target, **kwargs)
 
 
+def client_address(number):
+    return "10.%d.%d.%d" % (number >> 16 & 255, number >> 8 & 255, number & 255)
+
+
 class Load:
-    """Threads that send requests, each with an id of its own, and keep what came back."""
+    """Threads that send requests, each with an id of its own, and keep what came back.
+
+    Each request comes from another client (X-Forwarded-For): many failures of
+    one client are no verdict on a release.
+    """
 
     def __init__(self, address, threads=4, target=lambda i: "/", method="GET", pause=0.0, headers=(), body=None):
         self.address, self.target, self.method, self.pause = address, target, method, pause
@@ -373,7 +381,8 @@ class Load:
                 if connection is None:
                     connection = Connection(self.address, 30)
                 response = connection.request(self.method, self.target(number),
-                                              [("X-Id", str(number)), *self.headers], self.body)
+                                              [("X-Id", str(number)), *(self.headers or [
+                                                  ("X-Forwarded-For", client_address(number))])], self.body)
                 if response.header("Connection", "").lower() == "close" or connection.eof:
                     connection.close()
                     connection = None

@@ -105,7 +105,7 @@ class LimitsTest(SerinCase):
         self.assertEqual((response.status, response.complete, size), (200, True, 30000000))
 
     def test_connections_over_the_limit_are_refused_and_the_others_served(self):
-        daemon = self.serin({"server": {"max_client_connections": 20}})
+        daemon = self.serin({"server": {"max_connections": 20}})
         open_now = []
         try:
             for _ in range(40):

@@ -143,6 +143,23 @@ class RevertTest(RolloutCase):
         load.stop()
 
 
+class OneClientTest(SerinCase):
+    def test_one_client_on_a_broken_page_reverts_nothing(self):
+        """A crawler in a loop fails a lot, and everybody else is fine."""
+        self.fakes_for_pools()
+        daemon = self.serin({**FAST, "rollout": dict(FAST["rollout"], hold="600s")})
+        daemon.ctl("start", "v2")
+        daemon.set_weight(50)
+        others = Load(daemon.address, threads=2, pause=0.004).start()
+        crawler = Load(daemon.address, threads=2, pause=0.004, target=lambda i: "/?fault=error",
+                       headers=[("X-Forwarded-For", "192.0.2.66")]).start()
+        wait_for(lambda: crawler.count() > 500 and others.count() > 500, 30)
+        status = daemon.status()
+        self.assertEqual((status["state"], status["weight"]["target"]), ("paused", 0.5), status["reason"])
+        crawler.stop()
+        others.stop()
+
+
 class OperatorTest(RolloutCase):
     over = {"rollout": dict(FAST["rollout"], hold="600s")}
 
