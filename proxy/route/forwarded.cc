@@ -64,6 +64,14 @@ std::string_view AddressOfHop(std::string_view hop) {
   return ParsePort(hop.substr(colon + 1)) ? hop.substr(0, colon) : std::string_view();
 }
 
+// "::ffff:203.0.113.7", which a dual-stack listener or proxy reports, as PHP
+// applications expect it: "203.0.113.7".
+std::string_view Unmapped(std::string_view address) {
+  constexpr std::string_view kMapped = "::ffff:";
+  const bool mapped = address.starts_with(kMapped) && address.find('.') != std::string_view::npos;
+  return mapped ? address.substr(kMapped.size()) : address;
+}
+
 // Walks the hops from the right while they are trusted. Returns false when
 // the walk is over: `client` then holds the last hop that can be believed.
 class HopWalk {
@@ -85,7 +93,7 @@ class HopWalk {
     const std::string_view text = AddressOfHop(hop);
     const std::optional<IpAddress> address = ParseIpAddress(text);
     if (!address) return false;
-    client_.address = text;
+    client_.address = Unmapped(text);
     client_.port = 0;
     client_.key = ClientKey(*address);
     return trusted_.Contains(*address);
@@ -138,7 +146,7 @@ bool IsAuthority(std::string_view text) {
 EffectiveClient EffectiveClientOf(const Request& request, const ConnectionInfo& connection,
                                   const AddressSet& trusted) {
   EffectiveClient client;
-  client.address = connection.peer_address;
+  client.address = Unmapped(connection.peer_address);
   client.port = connection.peer_port;
   client.https = connection.tls;
   client.authority = request.authority();

@@ -103,6 +103,15 @@ TEST_F(ForwardedTest, TakesHopsWithPorts) {
   EXPECT_EQ(AddressFrom("2001:db8::1"), "2001:db8::1");
 }
 
+TEST_F(ForwardedTest, WritesAMappedAddressAsTheOneItMaps) {
+  EXPECT_EQ(AddressFrom("::ffff:198.51.100.1"), "198.51.100.1");
+  EXPECT_EQ(AddressFrom("198.51.100.1, ::ffff:10.0.0.3"), "198.51.100.1");
+  connection.trusted_peer = false;
+  connection.peer_address = "::ffff:203.0.113.7";
+  EXPECT_EQ(Client().address, "203.0.113.7");
+  EXPECT_EQ(Client().key, ClientKey("203.0.113.7"));
+}
+
 TEST_F(ForwardedTest, LooksAtABoundedNumberOfHops) {
   std::string hops = "198.51.100.1";
   for (int i = 0; i < 5000; ++i) hops += ",10.0.0.3";
