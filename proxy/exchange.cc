@@ -71,7 +71,10 @@ bool Exchange::FindScript() {
     case ScriptMatch::Kind::kScript: return true;
     case ScriptMatch::Kind::kNotFound: AnswerHere(404); return false;
     case ScriptMatch::Kind::kForbidden: AnswerHere(403); return false;
-    case ScriptMatch::Kind::kRedirectSlash: AnswerHere(301); return false;
+    case ScriptMatch::Kind::kRedirectSlash:
+      // Temporary: the next release may have another idea; 307 keeps a POST one.
+      AnswerHere(request.method() == "GET" || request.method() == "HEAD" ? 302 : 307);
+      return false;
   }
   return false;
 }
@@ -227,13 +230,13 @@ void Exchange::Fail(BackendError error) {
   Finish();
 }
 
-// 301, 403, 404, 431: no pool is asked, so none is judged.
+// 302, 307, 403, 404, 431: no pool is asked, so none is judged.
 void Exchange::AnswerHere(uint16_t status) {
   worker_.metrics().CountRefused(status);
   worker_.LogHere(stream_->request(), client_, status, received_at_);
   head_.Clear();
   FillErrorHead(status, head_);
-  if (status == 301) {
+  if (script_.kind == ScriptMatch::Kind::kRedirectSlash) {
     set_cookie_.clear();
     AppendSlashLocation(set_cookie_, stream_->request().path(), stream_->request().query());
     head_.fields.push_back({"location", set_cookie_});

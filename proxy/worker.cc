@@ -67,7 +67,8 @@ void Worker::OpenRoot(PoolId id) {
   const PoolSettings& pool = settings_->pools[Index(id)];
   PoolSite& site = Site(id);
   site.probe = std::make_unique<RootProbe>(pool.root);
-  site.params = PoolParams(site.probe->resolved_root(), "serin", pool.params);
+  site.params = PoolParams(site.probe->resolved_root(), "serin/" SERIN_VERSION, pool.params);
+  if (!site.params.fits()) LogError("the params of a pool exceed 64 KiB: PHP-FPM cannot be asked anything");
 }
 
 void Worker::SetListeners(const std::vector<int>& fds) {
