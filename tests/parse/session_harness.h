@@ -26,12 +26,13 @@ class FakeOutput final : public SessionOutput {
     if (!stuck) unsent = 0;
   }
   void CloseWhenSent() override { closed = true; }
+  void Linger() override { linger = true; }
   void Reset() override { closed = reset = true; }
 
   std::string sent;
   size_t unsent = 0;
   int flushes = 0;
-  bool stuck = false, closed = false, reset = false;
+  bool stuck = false, closed = false, reset = false, linger = false;
 
  private:
   void Take(std::string_view bytes) {
