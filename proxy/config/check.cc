@@ -120,7 +120,10 @@ void Checker::CheckRollout() {
   const SequentialPlan& sequential = config_.plan.sequential;
   const bool readable =
       !origins_.Bad("rollout.sequential.theta") && !origins_.Bad("rollout.sequential.correction");
-  if (!sequential.enabled || !readable) return;
+  // Left alone, the detectors follow the limits by themselves.
+  const bool given =
+      origins_.Given("rollout.sequential.theta") || origins_.Given("rollout.sequential.correction");
+  if (!sequential.enabled || !readable || !given) return;
   if (sequential.theta.size() != sequential.correction.size()) {
     Say({"rollout.sequential.correction", "rollout.sequential.theta"},
         fmt::format("rollout.sequential.correction has {} numbers and theta has {}; expected one for each",

@@ -10,6 +10,8 @@ namespace serin {
 
 // Keys of the whole, dotted: "server.workers", "pools.blue.root".
 std::vector<Key<Config>> ConfigKeys();
+// Its part for [rollout]; schema_rollout.cc.
+void RolloutKeys(std::vector<Key<Config>>& keys);
 // Keys of one [[listen]] and one [[tls.certificates]], without prefix.
 std::vector<Key<ListenerSettings>> ListenerKeys();
 std::vector<Key<TlsSettings::Certificate>> CertificateKeys();

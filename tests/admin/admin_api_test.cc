@@ -38,8 +38,10 @@ TEST_F(AdminApiTest, StatusHasTheDocumentedShape) {
       answer.body,
       R"({"state":"stepping","release":"v42","step":2,"steps":5,"hold_remaining_seconds":90.5,)"
       R"("weight":{"target":0.25,"observed":0.249},"roles":{"stable":"blue","canary":"green"},)"
-      R"("pools":{"blue":{"role":"stable","requests":750,"errors":3,"slow":1,"error_ratio":0.004,"p95_seconds":0.12},)"
-      R"("green":{"role":"canary","requests":250,"errors":2,"slow":0,"error_ratio":0.008,"p95_seconds":0.11}},)"
+      R"("pools":{"blue":)"
+      R"({"role":"stable","requests":750,"errors":3,"slow":1,"error_ratio":0.004,"p95_seconds":0.12},)"
+      R"("green":)"
+      R"({"role":"canary","requests":250,"errors":2,"slow":0,"error_ratio":0.008,"p95_seconds":0.11}},)"
       R"("reason":"holding at 25% until 12:00","alarm":false,"evidence":{"errors":0.333333,"latency":0.0},)"
       R"("reverts":{"error_rate":0,"latency":0,"dead_pool":0,"operator":0},"epoch":7,"version":"1.2.3",)"
       R"("started_at":"2025-12-31T23:59:59.042Z","workers":2})"
@@ -54,10 +56,9 @@ TEST_F(AdminApiTest, ObservedIsNullWithoutRequests) {
 
 TEST_F(AdminApiTest, ExplainSaysWhy) {
   backend_.report = SteppingReport();
-  EXPECT_EQ(
-      Get("/v1/explain").body,
-      R"({"state":"stepping","reason":"holding at 25% until 12:00","explanation":"A paragraph.","alarm":false})"
-      "\n");
+  EXPECT_EQ(Get("/v1/explain").body, R"({"state":"stepping","reason":"holding at 25% until 12:00",)"
+                                     R"("explanation":"A paragraph.","alarm":false})"
+                                     "\n");
 }
 
 TEST_F(AdminApiTest, HistoryIsNewestLastAndCanBeLimited) {

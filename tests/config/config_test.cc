@@ -195,7 +195,8 @@ hold = 300
 serin.toml:2:11: server.workers is "many"; expected a whole number, 0 to 256
   workers = "many"
             ^
-serin.toml:3:13: server.log_level is "infos"; expected "debug", "info", "warning" or "error"; did you mean "info"?
+serin.toml:3:13: server.log_level is "infos"; expected "debug", "info", "warning" or "error"; )"
+            R"(did you mean "info"?
   log_level = "infos"
               ^
 serin.toml:6:8: pools.blue.root is "srv/blue"; expected an absolute path
@@ -367,19 +368,25 @@ serin.toml:17:6: pools.green.params.OK is 5; expected a string of at most 4096 b
 }
 
 TEST(ConfigTest, ThePlanEndsAtAllAndDetectorsLookAboveTheLimit) {
-  EXPECT_EQ(
-      Complaints(Complete("[rollout]\nsteps = [\"10%\", \"50%\"]\nmax_error_rate = \"7%\"\n"
-                          "[rollout.sequential]\ncorrection = [-1]\n")),
-      R"(serin.toml:2:17: rollout.steps is "50%"; expected 100% as the last step: the new release takes over at the end
+  EXPECT_EQ(Complaints(Complete("[rollout]\nsteps = [\"10%\", \"50%\"]\nmax_error_rate = \"7%\"\n"
+                                "[rollout.sequential]\ncorrection = [-1]\ntheta = [0.06, 0.5]\n")),
+            R"(serin.toml:2:17: rollout.steps is "50%"; expected 100% as the last step: the new )"
+            R"(release takes over at the end
   steps = ["10%", "50%"]
                   ^
-serin.toml:3:18: rollout.sequential.theta: 0.06 is not above 0.07; expected growing numbers above max_error_rate and max_slow_rate
-  max_error_rate = "7%"
-                   ^
-serin.toml:5:14: rollout.sequential.correction has 1 numbers and theta has 6; expected one for each
+serin.toml:5:14: rollout.sequential.correction has 1 numbers and theta has 2; expected one for each
   correction = [-1]
                ^
+serin.toml:6:9: rollout.sequential.theta: 0.06 is not above 0.07; expected growing numbers )"
+            R"(above max_error_rate and )"
+            R"(max_slow_rate
+  theta = [0.06, 0.5]
+          ^
 )");
+}
+
+TEST(ConfigTest, DetectorsLeftAloneFollowTheLimits) {
+  EXPECT_DOUBLE_EQ(Parsed(Complete("[rollout]\nmax_error_rate = \"10%\"\n")).plan.max_error_ratio, 0.1);
 }
 
 TEST(ConfigTest, KeysThatNeedEachOther) {
@@ -393,13 +400,15 @@ TEST(ConfigTest, KeysThatNeedEachOther) {
 serin.toml:4:16: limits.request_line is 32KiB; expected at most limits.head, 16KiB
   request_line = "32KiB"
                  ^
-serin.toml:7:20: server.trusted_proxies is "10.0.0.0/33"; expected an address, a network such as "10.0.0.0/8", or "unix:"
+serin.toml:7:20: server.trusted_proxies is "10.0.0.0/33"; expected an address, a network such )"
+            R"(as "10.0.0.0/8", or "unix:"
   trusted_proxies = ["10.0.0.0/33", 5]
                      ^
 serin.toml:7:35: server.trusted_proxies is 5; expected an address, a network such as "10.0.0.0/8", or "unix:"
   trusted_proxies = ["10.0.0.0/33", 5]
                                     ^
-serin.toml:9:7: split.key is "cookies"; expected "cookie", "address", "header:NAME" or "none"; did you mean "cookie"?
+serin.toml:9:7: split.key is "cookies"; expected "cookie", "address", "header:NAME" or "none"; )"
+            R"(did you mean "cookie"?
   key = "cookies"
         ^
 serin.toml:11:14: admin.operators is "no such user"; expected users of this machine, by name or number
@@ -446,7 +455,8 @@ TEST(ConfigTest, NamesTheVariableOrFlagThatIsWrong) {
           Complete(),
           {{"SERIN_LISTEN", "127.0.0.1:80"}, {"SERIN_ROLLOUT_HODL", "1m"}, {"SERIN_SERVER_WORKERS", "x"}},
           {{"rollout.hold", "soon", "--set rollout.hold"}, {"server.worker", "1", "--set server.worker"}}),
-      R"(SERIN_LISTEN: listen is "127.0.0.1:80"; expected "http://127.0.0.1:8080", with http, https or fastcgi before an address
+      R"(SERIN_LISTEN: listen is "127.0.0.1:80"; expected "http://127.0.0.1:8080", with http, )"
+      R"(https or fastcgi before an address
 SERIN_ROLLOUT_HODL: unknown variable; did you mean SERIN_ROLLOUT_HOLD?
 SERIN_SERVER_WORKERS: server.workers is "x"; expected a whole number, 0 to 256
 --set rollout.hold: rollout.hold is "soon"; expected a duration such as "250ms", "2s" or "5m", 0s to 30d
