@@ -34,7 +34,8 @@ Request::Slice Request::Store(std::string_view text) {
 
 void Request::AddField(std::string_view name, std::string_view value) {
   const Slice stored = Store(name);
-  for (size_t i = stored.offset; i < arena_.size(); ++i) arena_[i] = Lower(arena_[i]);
+  char* const text = arena_.data() + stored.offset;  // a plain pointer: the hot loop of a request's head
+  for (uint32_t i = 0; i < stored.size; ++i) text[i] = Lower(text[i]);
   fields_.push_back({stored, Store(value)});
 }
 
