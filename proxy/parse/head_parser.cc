@@ -119,23 +119,8 @@ Refusal HeadParser::TakeTarget(std::string_view method, std::string_view text) {
   const Refusal refusal = ParseTarget(method, text, target);
   if (refusal != Refusal::kNone) return refusal;
   asterisk_ = target.form == TargetForm::kAsterisk;
-  if (asterisk_ || IsPlainPath(target.path)) {
-    request_->set_path(target.path);
-  } else {
-    const Refusal bad_path = NormalizePath(target.path, *scratch_);
-    if (bad_path != Refusal::kNone) return bad_path;
-    request_->set_path(*scratch_);
-  }
-  if (target.path.empty()) {  // "http://host?query"
-    scratch_->assign(1, '/').append(target.origin);
-    request_->set_target(*scratch_);
-  } else {
-    request_->set_target(target.origin);
-  }
-  request_->set_query(target.query);
   authority_in_target_ = target.form == TargetForm::kAbsolute;
-  if (authority_in_target_) request_->set_authority(target.authority);
-  return Refusal::kNone;
+  return StoreTarget(target, *scratch_, *request_);
 }
 
 Refusal HeadParser::FeedLlhttp(std::string_view lines) {

@@ -89,6 +89,25 @@ Refusal ParseTarget(std::string_view method, std::string_view target, Target& ou
   return Refusal::kNone;
 }
 
+Refusal StoreTarget(const Target& target, std::string& scratch, Request& request) {
+  if (target.form == TargetForm::kAsterisk || IsPlainPath(target.path)) {
+    request.set_path(target.path);
+  } else {
+    const Refusal refusal = NormalizePath(target.path, scratch);
+    if (refusal != Refusal::kNone) return refusal;
+    request.set_path(scratch);
+  }
+  if (target.path.empty()) {  // "http://host?query"
+    scratch.assign(1, '/').append(target.origin);
+    request.set_target(scratch);
+  } else {
+    request.set_target(target.origin);
+  }
+  request.set_query(target.query);
+  if (target.form == TargetForm::kAbsolute) request.set_authority(target.authority);
+  return Refusal::kNone;
+}
+
 bool IsPlainPath(std::string_view raw) {
   if (raw.empty() || raw.front() != '/') return false;
   char before = 0;

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/message.h"
 #include "proxy/parse/refusal.h"
 
 namespace serin {
@@ -26,6 +27,11 @@ struct Target {
 // OPTIONS; else 400. Of several leading slashes one is left: PHP's
 // parse_url() and browsers read a REQUEST_URI of "//host" as another site.
 Refusal ParseTarget(std::string_view method, std::string_view target, Target& out);
+
+// Fills in the request's target (origin form), path (decoded) and query, and
+// its authority if the target has one. `scratch` is overwritten. 400 as
+// NormalizePath; the request's target is then not set.
+Refusal StoreTarget(const Target& target, std::string& scratch, Request& request);
 
 // True when NormalizePath would return `raw` as it is.
 bool IsPlainPath(std::string_view raw);

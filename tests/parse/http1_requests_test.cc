@@ -81,6 +81,9 @@ TEST(Http1RequestTest, TakesTheAuthorityOfAnAbsoluteTargetOverHost) {
   seen = Accept(Get(kHost, "HTTP://shop.test"));
   EXPECT_EQ(seen.path, "/");
   EXPECT_EQ(seen.target, "/");
+  seen = Accept(Get(kHost, "https://[2001:db8::1]:8443//a_b.php"));
+  EXPECT_EQ(seen.authority, "[2001:db8::1]:8443");
+  EXPECT_EQ(seen.target, "/a_b.php");
   seen = Accept(Get(kHost, "http://shop.test?a=b"));
   EXPECT_EQ(seen.target, "/?a=b");
   EXPECT_EQ(seen.query, "a=b");

@@ -132,5 +132,23 @@ TEST(ParseTargetTest, RefusesTheRest) {
   }
 }
 
+TEST(StoreTargetTest, FillsTheRequest) {
+  const Spool::Limits limits;
+  Request request(limits);
+  std::string scratch;
+  EXPECT_EQ(StoreTarget(Parse("//a%20b/./c?d=%20"), scratch, request), Refusal::kNone);
+  EXPECT_EQ(request.target(), "/a%20b/./c?d=%20");
+  EXPECT_EQ(request.path(), "/a b/c");
+  EXPECT_EQ(request.query(), "d=%20");
+  EXPECT_EQ(request.authority(), "");
+  request.Clear();
+  EXPECT_EQ(StoreTarget(Parse("http://a:80?b"), scratch, request), Refusal::kNone);
+  EXPECT_EQ(request.target(), "/?b");
+  EXPECT_EQ(request.path(), "/");
+  EXPECT_EQ(request.authority(), "a:80");
+  request.Clear();
+  EXPECT_EQ(StoreTarget(Parse("/.."), scratch, request), Refusal::kBadRequest);
+}
+
 }  // namespace
 }  // namespace serin
