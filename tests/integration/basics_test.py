@@ -25,8 +25,7 @@ class BasicsTest(SerinCase):
         self.script("app", "secret.php", "echo 'must never run';")
         self.write("app/public/picture.jpg", "<?php echo 'must never run';")
         self.fpm_blue = self.fpm("blue", self.root)
-        self.daemon = self.serin(blue=self.fpm_blue.address, green=self.fpm_blue.address, blue_root=self.root,
-                                 green_root=self.root)
+        self.daemon = self.serin(blue=self.fpm_blue.address, blue_root=self.root)
 
     def seen(self, target="/", **kwargs):
         response = self.daemon.get(target, **kwargs)
@@ -158,7 +157,7 @@ class AddressTest(SerinCase):
         fpm = self.fpm("blue", root)
         daemon = self.serin({"listen": [{"address": "127.0.0.1:%d" % port, "protocol": "http"}],
                              "server": {"trusted_proxies": []}},
-                            blue=fpm.address, green=fpm.address, blue_root=root, green_root=root)
+                            blue=fpm.address, blue_root=root)
         response = fetch(daemon.address, "/", headers=[("X-Forwarded-For", "203.0.113.9"),
                                                        ("X-Forwarded-Proto", "https")])
         self.assertEqual(response.text, "127.0.0.1 plain")
@@ -166,7 +165,7 @@ class AddressTest(SerinCase):
     def test_a_pool_may_listen_on_tcp(self):
         root = self.script("root", "index.php", "echo 'over tcp';")
         fpm = self.fpm("blue", root, tcp_port=self.port())
-        daemon = self.serin(blue=fpm.address, green=fpm.address, blue_root=root, green_root=root)
+        daemon = self.serin(blue=fpm.address, blue_root=root)
         self.assertEqual(daemon.get("/").text, "over tcp")
 
 

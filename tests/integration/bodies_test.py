@@ -38,7 +38,7 @@ class BodiesTest(SerinCase):
         self.fpm_blue = self.fpm("blue", root, settings=settings)
         self.daemon = self.serin({"limits": {"body": "128MiB", "temporary_directory": self.folder("spool")},
                                   "pools": {"blue": {"read_timeout": "60s"}}},
-                                 blue=self.fpm_blue.address, green=self.fpm_blue.address, blue_root=root,
+                                 blue=self.fpm_blue.address, blue_root=root,
                                  green_root=root)
         Nginx(self, """
             upstream serin { server unix:%s; keepalive 4; }

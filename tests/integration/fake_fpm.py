@@ -65,7 +65,13 @@ class SeenRequest:
         self.problems = []          # breaches of FastCGI by the client of it
         self.whole = False          # params and stdin both ended
         self.at = time.monotonic()
-        self.request_id = 1
+        self.request_id, self.fpm, self.busy = 1, None, True
+
+    def idle(self):
+        """Just before the end of the answer goes out: from then on the client may send the next."""
+        with self.fpm._lock:
+            self.fpm.busy_now -= self.busy
+            self.busy = False
 
     def param(self, name, default=None):
         values = [value for key, value in self.params if key == name.encode()]
@@ -144,6 +150,7 @@ def answer(connection, request, status="200 OK", extra=b"", body=None):
     body = body_of(request) if body is None else body
     if request.param("REQUEST_METHOD") == "HEAD":
         body = b""
+    request.idle()
     connection.send(stream(STDOUT, head_of(request, status, extra) + body) + record(STDOUT) + end(request.request_id))
 
 
@@ -385,7 +392,8 @@ class FakeFpm:
         self.error_percent = 0.0      # of the requests that would be ok, exactly spread
         self.sleep_seconds = 3.0
         self.accept_then_reset = False
-        self.seen, self.connections_made, self.open_now, self.most_open = [], 0, 0, 0
+        self.seen, self.connections_made, self.open_now = [], 0, 0
+        self.busy_now = self.most_busy = 0    # requests between their first record and the end of their answer
         self._lock, self._listener, self._open = threading.Lock(), None, set()
 
     def start(self):
@@ -448,7 +456,6 @@ class FakeFpm:
                 connection = FpmConnection(sock, self.connections_made)
                 self._open.add(connection)
                 self.open_now += 1
-                self.most_open = max(self.most_open, self.open_now)
             if self.accept_then_reset:
                 connection.reset()
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
@@ -474,6 +481,14 @@ class FakeFpm:
         request.request_id, request.fpm = request_id, self
         with self._lock:
             self.seen.append(request)
+            self.busy_now += 1
+            self.most_busy = max(self.most_busy, self.busy_now)
+        try:
+            return self._take_and_answer(connection, request, request_id)
+        finally:
+            request.idle()
+
+    def _take_and_answer(self, connection, request, request_id):
         while True:
             kind, got_id, data = connection.record()
             if got_id != request_id:

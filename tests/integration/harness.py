@@ -33,9 +33,12 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 SERIN = os.environ.get("SERIN_BIN", os.path.join(ROOT, ".build/dev/proxy/serin"))
 SERINCTL = os.environ.get("SERINCTL_BIN", os.path.join(ROOT, ".build/dev/proxy/serinctl"))
 SANITIZER = os.environ.get("SERIN_SANITIZE", "")
+DEADLINE = int(os.environ.get("SERIN_TEST_DEADLINE", "600"))
 # Sanitized binaries are several times slower; deadlines are not what is tested.
 SLOWNESS = 4.0 if SANITIZER else 1.0
 KEEP = bool(os.environ.get("SERIN_TEST_KEEP"))
+for variable in [name for name in os.environ if name.startswith("SERIN_")]:
+    del os.environ[variable]  # to the daemon they would be settings
 IS_ROOT = os.geteuid() == 0
 WEB_USER = "www-data"
 
@@ -496,7 +499,10 @@ class SerinCase(unittest.TestCase):
     # --- the daemon ---
 
     def config(self, over=None, blue=None, green=None, blue_root=None, green_root=None):
-        """A small complete configuration; `over` is laid on it."""
+        """A small complete configuration; `over` is laid on it. A pool that nobody named is a fake."""
+        for pool, given in (("blue", blue), ("green", green)):
+            if given is None and not hasattr(self, pool):
+                setattr(self, pool, self.fake(pool + "-idle"))
         base = {
             "server": {"workers": 2},
             "listen": [{"address": "unix:" + self.path("http.sock"), "protocol": "http"}],
@@ -566,8 +572,8 @@ class SerinCase(unittest.TestCase):
                 lines = process.log_text().splitlines()[-60:]
                 print("--- %s ---\n%s" % (process.name, "\n".join(lines)), file=sys.stderr)
         for fake in self.fakes:
-            print("--- fake %s: %d requests, %d connections, at most %d open ---" % (
-                fake.name, len(fake.seen), fake.connections_made, fake.most_open), file=sys.stderr)
+            print("--- fake %s: %d requests, %d connections, at most %d requests at once ---" % (
+                fake.name, len(fake.seen), fake.connections_made, fake.most_busy), file=sys.stderr)
 
 
 def deadline(*_):
@@ -578,5 +584,5 @@ def main():
     """Runs the file's tests, with a deadline a little before ctest's, so that we clean up ourselves."""
     signal.signal(signal.SIGALRM, deadline)
     signal.signal(signal.SIGTERM, deadline)
-    signal.alarm(int(os.environ.get("SERIN_TEST_DEADLINE", "600")))
+    signal.alarm(DEADLINE)
     unittest.main(verbosity=2)

@@ -16,7 +16,11 @@ def connect(address, timeout=10.0):
     if address.startswith("unix:"):
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.settimeout(timeout)
-        sock.connect(address[5:])
+        try:
+            sock.connect(address[5:])
+        except OSError:
+            sock.close()
+            raise
         return sock
     host, _, port = address.rpartition(":")
     sock = socket.create_connection((host.strip("[]"), int(port)), timeout)

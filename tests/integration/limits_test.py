@@ -104,25 +104,24 @@ class LimitsTest(SerinCase):
             response = connection.response(sink=count)
         self.assertEqual((response.status, response.complete, size), (200, True, 30000000))
 
-    def test_connections_over_the_limit_are_refused_and_the_others_served(self):
+    def test_connections_over_the_limit_wait_and_the_others_are_served(self):
         daemon = self.serin({"server": {"max_connections": 20}})
-        open_now = []
+        before = daemon.open_files()
+        crowd = [Connection(daemon.address, 5) for _ in range(300)]
         try:
-            for _ in range(40):
-                connection = Connection(daemon.address, 5)
-                open_now.append(connection)
-            served = 0
-            for connection in open_now:
-                try:
-                    connection.send(format_request("GET", "/"))
-                    served += connection.response().status == 200
-                except (Closed, OSError):
-                    pass
-            self.assertTrue(10 <= served <= 24, served)
-        finally:
-            for connection in open_now:
+            for connection in crowd:
+                connection.send(format_request("GET", "/"))
+            wait_for(lambda: len(self.blue.seen) >= 20, 5)
+            time.sleep(0.5)  # nothing more must come in this time
+            # A batch that was accepted in one go may be over the limit, no more.
+            self.assertLess(len(self.blue.seen), 150)
+            self.assertLess(daemon.open_files() - before, 150)
+            for connection in crowd:  # each that leaves makes room for one that waits
+                self.assertEqual(connection.response().status, 200)
                 connection.close()
-        wait_for(lambda: daemon.get("/").status == 200, 10, "room for new connections")
+        finally:
+            for connection in crowd:
+                connection.close()
 
 
 class TimeoutPageTest(SerinCase):
@@ -169,7 +168,7 @@ class TimeoutPageTest(SerinCase):
             wait_for(lambda: load.count() > 150, 30)
             results = load.stop()
         self.assertEqual({r[1].status for r in results if r[1]}, {200})
-        self.assertLessEqual(self.blue.most_open, 3)
+        self.assertLessEqual(self.blue.most_busy, 3)
 
 
 if __name__ == "__main__":

@@ -69,8 +69,7 @@ class NginxTest(SerinCase):
         daemon = self.serin({"listen": [{"address": "unix:" + self.path("probe.sock"), "protocol": "http"}],
                              "admin": {"socket": self.path("probe-admin.sock")},
                              "state": {"directory": self.folder("probe-state")}}, name="probe",
-                            blue=self.masters["blue"].address, green=self.masters["blue"].address, blue_root=root,
-                            green_root=root)
+                            blue=self.masters["blue"].address, blue_root=root)
         port = self.port()
         Nginx(self, """server { listen 127.0.0.1:%d; location / { proxy_pass http://unix:%s:; proxy_http_version 1.1;
             proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $remote_addr;
