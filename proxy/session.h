@@ -14,10 +14,12 @@
 // session → handler.OnClientGone(stream); the stream is dead after that call.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/time/time.h"
+#include "proxy/base/instant.h"
 #include "proxy/base/spool.h"
 #include "proxy/message.h"
 
@@ -101,6 +103,8 @@ class SessionOutput {
   // Give up at once, unsent bytes included, so that the client sees a reset:
   // the only way to show that an answer without framing was cut off.
   virtual void Reset() { CloseWhenSent(); }
+  // Asks for one call of Session::OnTurnEnd at the end of this loop turn.
+  virtual void AtTurnEnd() {}
 
  protected:
   ~SessionOutput() = default;
@@ -123,6 +127,13 @@ class Session {
   virtual void OnSent() = 0;
   // The limit of the current phase has passed: answer (408) or close.
   virtual void OnTimeout() = 0;
+  // Asked for by SessionOutput::AtTurnEnd: a session of many streams frames here
+  // what they were given during the turn, so that it leaves in one write. What
+  // it writes is flushed at once.
+  virtual void OnTurnEnd() {}
+  // When OnTimeout is due, for a session whose deadlines are not those of one
+  // phase (HTTP/2 has one for each stream). nullopt: by the phase.
+  virtual std::optional<Instant> Deadline() const { return std::nullopt; }
   // Finish what is in flight, take nothing new, then close.
   virtual void BeginDrain() = 0;
   // False: do not read from the socket now (a request is in flight and enough

@@ -40,6 +40,11 @@ Connection::~Connection() {
 }
 
 void Connection::OnTurnEnd() {
+  if (state_ != State::kDropped) {
+    session_->OnTurnEnd();
+    host_.FlushOutput();
+    return Settle();
+  }
   session_->Abandon();
   host_.FlushOutput();  // ours is thrown away (kDropped), another's is sent
   delete this;
@@ -218,6 +223,10 @@ void Connection::UpdateDeadline() {
   }
   timing_send_ = false;
   const SessionPhase phase = session_->phase();
+  if (const auto deadline = session_->Deadline()) {
+    timed_phase_ = phase;
+    return host_.wheel.Arm(*this, *deadline);
+  }
   // kIdle begins anew with every answered request; the other phases' limits
   // are for the whole of them, however slowly bytes drip in.
   if (phase == timed_phase_ && phase != SessionPhase::kIdle) return;
@@ -233,6 +242,11 @@ void Connection::UpdateDeadline() {
 
 void Connection::OnDeadline() {
   if (timing_send_ || state_ != State::kOpen) return Drop();
+  if (session_->Deadline()) {
+    session_->OnTimeout();
+    host_.FlushOutput();
+    return Settle();
+  }
   switch (timed_phase_) {
     case SessionPhase::kHead:
     case SessionPhase::kBody:

@@ -91,6 +91,7 @@ class Connection final : public SessionOutput, private TimerWheel::Entry, privat
   void CloseWhenSent() override;
   void Linger() override { linger_ = true; }
   void Reset() override;
+  void AtTurnEnd() override { host_.loop.AtTurnEnd(*this); }
 
   uint64_t bytes_received() const { return received_; }
   uint64_t bytes_sent() const { return sent_; }
