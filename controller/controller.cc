@@ -3,14 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
-#include <mutex>
 
 #include "controller/apply.h"
+#include "controller/controller_state.h"
 #include "controller/decide.h"
 #include "controller/explain.h"
-#include "controller/judge.h"
-#include "controller/observation_log.h"
 #include "controller/record.h"
 
 namespace serin {
@@ -21,11 +18,12 @@ namespace {
 // being tried.
 constexpr absl::Duration kMostPerTick = absl::Seconds(5);
 // How much of a hold a crash may cost, and how often a failing journal is tried again.
+// No observation reaches us later than this after its time: a worker stamps it
+// as it pushes it, and every tick drains all.
+constexpr absl::Duration kLatestObservation = absl::Seconds(1);
 constexpr absl::Duration kCheckpointInterval = absl::Seconds(5);
-constexpr absl::Duration kReportInterval = absl::Milliseconds(100);
 // The recording is written in pieces of this size at the latest.
 constexpr size_t kRecordingPiece = 256 << 10;
-constexpr size_t kTopCauses = 3;
 
 }  // namespace
 
@@ -48,61 +46,6 @@ std::string_view Name(RolloutState state) {
   }
   return "stable";
 }
-
-struct Controller::State {
-  State(Plan the_plan, SplitCell& the_cell, Recorder& the_recorder)
-      : plan(std::move(the_plan)), cell(the_cell), recorder(the_recorder), judge(plan) {}
-
-  void TakeUp(Recovery recovery, Now now);
-  void ComeBackStable(Now now, const std::string& why);
-  void FirstStart(Now now);
-  void Restart(Now now);
-  void RunClock(Now now);
-  void Act(Now now);
-  void Revert(const Decision& decision, const Verdict* breach, Now now);
-  void PauseForCommonCause(const Decision& decision, Now now);
-  bool Apply(Change change, Now now);
-  void NoteJournal(const absl::Status& status, Now now);
-  void NoteHistory(const HistoryEntry& entry);
-  void CountRevert(RevertReason reason);
-  void Checkpoint(Now now);
-  void FollowRecording(bool new_rollout, bool resume);
-  void FlushRecording();
-  Facts GatherFacts(Instant now) const;
-  void Publish(Now now);
-  std::string Reason(const Facts& facts) const;
-  std::string AlarmReason() const;
-
-  Plan plan;
-  SplitCell& cell;
-  Recorder& recorder;
-  Judge judge;
-  Rollout rollout;
-  Causes causes;
-  Instant last_tick;
-  Instant checkpoint_at;
-  Instant report_at;
-
-  // Trouble with the journal; empty when there is none.
-  std::string journal_trouble;
-  bool journal_lost = false;  // nothing can be written, not even a revert
-  Instant journal_retry_at;
-  std::string restart_trouble;  // what a person should know of the restart, until the next rollout
-
-  std::unique_ptr<Verdict> verdict;  // that ended the last rollout, with the causes of its moment
-  std::string verdict_causes;
-  ObservationLog log;
-  bool recording = false;
-  bool recording_begun = false;  // its magic line is written
-
-  uint64_t reverts[4] = {};  // by RevertReason
-  uint64_t reverts_journal = 0;
-  uint64_t observations = 0;
-
-  mutable std::mutex mutex;  // of what other threads read
-  std::shared_ptr<const Report> report;
-  std::deque<HistoryEntry> history;
-};
 
 Controller::Controller(Plan plan, SplitCell& cell, Recorder& recorder)
     : state_(std::make_unique<State>(std::move(plan), cell, recorder)) {}
@@ -145,10 +88,7 @@ void Controller::State::TakeUp(Recovery recovery, Now now) {
   }
   judge.Follow(rollout);
   judge.Recall(recovery.memory);
-  if (rollout.guarded()) {
-    FollowRecording(true, true);
-    log.AddRestart(recovery.memory);
-  }
+  if (rollout.guarded()) FollowRecording(true, true);
   Restart(now);
 }
 
@@ -231,7 +171,7 @@ void Controller::Tick(Now now) {
   s.RunClock(now);
   // First what may save users, then everything that can wait.
   s.Act(now);
-  s.judge.Advance(now.steady);
+  s.judge.Advance(now.steady - kLatestObservation);
   s.Checkpoint(now);
   s.FlushRecording();
   if (now.steady >= s.report_at) s.Publish(now);
@@ -243,19 +183,19 @@ void Controller::State::RunClock(Now now) {
   if (passed > absl::ZeroDuration() && rollout.running()) rollout.held += std::min(passed, kMostPerTick);
 }
 
-Facts Controller::State::GatherFacts(Instant now) const {
+Facts Controller::State::GatherFacts() const {
   return {.rollout = rollout,
           .plan = plan,
           .breach = judge.breach(),
           .common_cause = judge.common_cause(),
           .step = judge.step(),
           .evidence = judge.HighestEvidence(),
-          .request_rate = judge.RequestRate(now),
+          .request_rate = judge.RequestRate(),
           .journal_lost = journal_lost};
 }
 
 void Controller::State::Act(Now now) {
-  const Decision decision = Decide(GatherFacts(now.steady));
+  const Decision decision = Decide(GatherFacts());
   switch (decision.action) {
     case Action::kNothing:
       return;
@@ -367,6 +307,7 @@ void Controller::State::FollowRecording(bool new_rollout, bool resume) {
   }
   if (!recording) return;
   log.AddRollout(rollout);
+  if (new_rollout) log.AddRestart(judge.Memory());
   if (rollout.active()) return;
   FlushRecording();
   recorder.CloseRecording();
@@ -421,78 +362,6 @@ void Controller::PoolGone(PoolId pool, Now now) {
   change.next.undoable = false;
   change.reason = fmt::format("pool {} is gone; undo is no longer possible", Name(pool));
   s.Apply(std::move(change), now);
-}
-
-// --- What others may know ----------------------------------------------------------------
-
-std::string Controller::State::AlarmReason() const {
-  std::string text;
-  const auto add = [&text](const std::string& what) {
-    if (!what.empty()) text += (text.empty() ? "" : "; ") + what;
-  };
-  if (!journal_trouble.empty()) add("the journal cannot be written: " + journal_trouble);
-  add(restart_trouble);
-  if (rollout.warned) add(rollout.reason);
-  return text;
-}
-
-std::string Controller::State::Reason(const Facts& facts) const {
-  const bool stepping = rollout.state == RolloutState::kStepping || rollout.state == RolloutState::kBaking;
-  if (rollout.state == RolloutState::kHolding) {
-    const std::string missing = MissingEvidence(facts);
-    return missing.empty() ? rollout.reason : missing;
-  }
-  if (!stepping) return rollout.reason;
-  return fmt::format("{} of {} held, {} canary requests counted in this step", FormatSpan(rollout.held),
-                     FormatSpan(plan.hold), std::min(facts.step.outcomes, facts.step.timed));
-}
-
-void Controller::State::Publish(Now now) {
-  report_at = now.steady + kReportInterval;
-  const Facts facts = GatherFacts(now.steady);
-  const Evidence evidence = judge.Look();
-  auto next = std::make_shared<Report>();
-  next->state = rollout.state;
-  next->release = rollout.release;
-  next->step = rollout.active() ? rollout.step : 0;
-  next->steps = static_cast<int>(plan.steps.size());
-  if (rollout.active() && !rollout.manual) {
-    next->hold_remaining = std::max(absl::ZeroDuration(), plan.hold - rollout.held);
-  }
-  next->target_weight = rollout.split.canary_weight;
-  if (const double share = judge.ObservedShare(); share >= 0) next->observed_ratio = share;
-  next->split = rollout.split;
-  for (PoolId pool : kPools) {
-    const Counts& counts = evidence.window[Index(pool)];
-    PoolReport& of_pool = next->pools[Index(pool)];
-    of_pool.role = pool == rollout.split.canary_pool ? Role::kCanary : Role::kStable;
-    of_pool.requests = counts.outcomes;
-    of_pool.errors = counts.errors;
-    of_pool.slow = counts.slow;
-    of_pool.error_ratio = counts.error_ratio();
-    of_pool.p95_seconds = evidence.p95_us[Index(pool)] / 1e6;
-  }
-  Rollout told = rollout;
-  told.reason = next->reason = Reason(facts);
-  const bool ended = verdict != nullptr && !rollout.active();
-  next->explanation = Explain(told, plan, evidence, ended ? verdict.get() : nullptr,
-                              ended ? verdict_causes : causes.Top(rollout.split.canary_pool, kTopCauses));
-  next->error_evidence = std::max(evidence.error_level, evidence.dead_level);
-  next->slow_evidence = evidence.slow_level;
-  next->alarm_reason = AlarmReason();
-  next->alarm = !next->alarm_reason.empty();
-  next->expected_requests = evidence.expected_requests;
-  next->step_requests = std::min(facts.step.outcomes, facts.step.timed);
-  next->manual = rollout.manual;
-  next->undoable = rollout.undoable;
-  next->reverts_error_rate = reverts[static_cast<size_t>(RevertReason::kErrorRate)];
-  next->reverts_latency = reverts[static_cast<size_t>(RevertReason::kLatency)];
-  next->reverts_dead_pool = reverts[static_cast<size_t>(RevertReason::kDeadPool)];
-  next->reverts_operator = reverts[static_cast<size_t>(RevertReason::kOperator)];
-  next->reverts_journal = reverts_journal;
-  next->observations = observations;
-  const std::lock_guard lock(mutex);
-  report = std::move(next);
 }
 
 std::shared_ptr<const Report> Controller::report() const {

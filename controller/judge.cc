@@ -70,22 +70,20 @@ void Judge::SetPlan(const Plan& plan) {
   SetExpected(std::max(expected_, kLeastExpected));
 }
 
+// Forgets everything but the rate of requests. Stable's past too: both pools
+// are then compared over the same time, and a recording that begins here holds
+// all that the judge knows.
+void Judge::Begin() {
+  const double expected = std::max(kLeastExpected, observer_.RequestRate() * PlannedShareSeconds());
+  *this = Judge(plan_);
+  SetExpected(expected);
+}
+
 void Judge::Follow(const Rollout& rollout) {
   const SplitState& split = rollout.split;
   if (rollout.guarded() && rollout_ != split.rollout) {
+    Begin();
     rollout_ = split.rollout;
-    observer_.Begin(split.canary_pool, rollout.first_epoch);
-    errors_.Reset();
-    slow_.Reset();
-    dead_.Reset();
-    error_difference_.Reset();
-    slow_difference_.Reset();
-    counted_ = 0;
-    number_ = 0;
-    breach_ = Verdict();
-    common_ = Verdict();
-    SetExpected(kLeastExpected);
-    next_expected_at_ = 0;
   }
   if (rollout.step_epoch != step_epoch_) step_ = Counts();
   if (split.canary_weight != weight_ || split.canary_pool != canary_) {
@@ -241,7 +239,7 @@ Verdict Judge::Describe(Rule rule, const Observation& observation) const {
 void Judge::UpdateExpected(Instant at) {
   next_expected_at_ = at.nanos() + 1'000'000'000;
   // Never less than before: a threshold that sank would revert without a failure.
-  const double planned = observer_.RequestRate(at) * PlannedShareSeconds();
+  const double planned = observer_.RequestRate() * PlannedShareSeconds();
   SetExpected(std::max({expected_, planned, static_cast<double>(counted_)}));
 }
 

@@ -88,21 +88,24 @@ class Judge {
   const Verdict* common_cause() const { return common_.rule != Rule::kNone ? &common_ : nullptr; }
   void ForgetCommonCause() { common_ = Verdict(); }
 
-  // Lets the windows age; for reports, no part of a verdict.
-  void Advance(Instant now) { observer_.Advance(now); }
+  // Lets the windows age while nothing comes; for reports. `until` must lie so
+  // far back that no observation from before it can still come, or a replay
+  // would not see what was judged.
+  void Advance(Instant until) { observer_.Advance(until); }
   Evidence Look() const;
   const Counts& step() const { return step_; }
   // Highest of all detectors as a share of its threshold.
   double HighestEvidence() const;
   uint64_t observations() const { return number_; }
   // Requests per second of both pools, 0 when not known.
-  double RequestRate(Instant now) const { return observer_.RequestRate(now); }
+  double RequestRate() const { return observer_.RequestRate(); }
   // Canary's share of the requests routed by weight since the weight last
   // changed; negative without requests.
   double ObservedShare() const;
 
  private:
   enum class Signal { kErrors, kSlow };
+  void Begin();
   void JudgeCanary(const Sample& sample, const Observation& observation);
   void JudgeStable(const Sample& sample, Instant at);
   void UpdateDifference(const Sample& sample);

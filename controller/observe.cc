@@ -150,12 +150,6 @@ void Observer::SetPlan(const Plan& plan) {
   windows_.assign(kPoolCount, Window(plan.window));
 }
 
-void Observer::Begin(PoolId canary, Epoch first) {
-  Follow(canary, first);
-  windows_[Index(canary)].counts.Clear();
-  windows_[Index(canary)].latency.Clear();
-}
-
 void Observer::Follow(PoolId canary, Epoch first) {
   canary_ = canary;
   first_epoch_ = first;
@@ -212,9 +206,9 @@ void Observer::Advance(Instant now) {
   }
 }
 
-double Observer::RequestRate(Instant now) const {
+double Observer::RequestRate() const {
   const double seconds =
-      static_cast<double>(std::min(now.nanos() - traffic_since_.nanos(), length_nanos_)) / 1e9;
+      static_cast<double>(std::min(last_at_.nanos() - traffic_since_.nanos(), length_nanos_)) / 1e9;
   if (seconds < 1) return 0;
   int64_t routed = 0;
   for (const Window& window : windows_) routed += window.counts.sum().routed;

@@ -132,10 +132,8 @@ class Observer {
   explicit Observer(const Plan& plan);
   // Windows start anew when their length changes.
   void SetPlan(const Plan& plan);
-  // A release begins on `canary`: what its pool did before is forgotten, and
-  // what was routed there before `first` never counts.
-  void Begin(PoolId canary, Epoch first);
-  // As Begin, but keeps the windows: a restart, a swap of roles.
+  // Which pool is the canary's, and since when by its present release: what
+  // was routed there before `first` never counts.
   void Follow(PoolId canary, Epoch first);
 
   Sample Take(const Observation& observation);
@@ -144,9 +142,9 @@ class Observer {
   const Counts& counts(PoolId pool) const { return windows_[Index(pool)].counts.sum(); }
   double p95_us(PoolId pool) const { return windows_[Index(pool)].latency.Quantile(0.95); }
   absl::Duration DeadSpan(PoolId pool) const { return windows_[Index(pool)].counts.DeadSpan(); }
-  // Requests per second of both pools over the window, none before a second
-  // of traffic has been seen.
-  double RequestRate(Instant now) const;
+  // Requests per second of both pools over the window up to the latest one; 0
+  // before a second of traffic has been seen.
+  double RequestRate() const;
 
  private:
   struct Window {

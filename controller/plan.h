@@ -18,6 +18,7 @@ struct SequentialPlan {
   double alpha = 0.10;  // chance of a false revert over a whole rollout at a true rate of exactly the limit
   std::vector<double> theta = {.06, .08, .12, .20, .45, .90};
   std::vector<double> correction = {-7.05, -5.13, -3.88, -2.94, -1.90, -0.87};  // c_j, one per theta
+  friend bool operator==(const SequentialPlan&, const SequentialPlan&) = default;
 };
 
 struct Plan {
@@ -39,6 +40,7 @@ struct Plan {
   SequentialPlan sequential;
   PoolId initial_stable = PoolId::kBlue;         // first start only
   Weight initial_weight;                         // first start only
+  friend bool operator==(const Plan&, const Plan&) = default;
 };
 
 }  // namespace serin

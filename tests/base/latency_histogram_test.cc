@@ -34,7 +34,7 @@ TEST(LatencyHistogramTest, TakesTheWholeRangeInOrder) {
     const size_t bucket = LatencyHistogram::BucketOf(static_cast<uint32_t>(us));
     ASSERT_GE(bucket, last);
     ASSERT_LT(bucket, size_t{LatencyHistogram::kBuckets});
-    ASSERT_LE(static_cast<double>(us), LatencyHistogram::UpperEdge(bucket) + 1e-6);
+    ASSERT_LT(static_cast<double>(us), LatencyHistogram::UpperEdge(bucket) + 1) << "whole microseconds";
     if (bucket > 0) {
       ASSERT_GT(static_cast<double>(us), LatencyHistogram::UpperEdge(bucket - 1));
     }

@@ -1,0 +1,87 @@
+// What others may know of the controller: the report and its sentences.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "controller/controller_state.h"
+
+namespace serin {
+namespace {
+
+// Between reports; a change of state is published at once.
+constexpr absl::Duration kReportInterval = absl::Milliseconds(100);
+
+}  // namespace
+
+std::string Controller::State::AlarmReason() const {
+  std::string text;
+  const auto add = [&text](const std::string& what) {
+    if (!what.empty()) text += (text.empty() ? "" : "; ") + what;
+  };
+  if (!journal_trouble.empty()) add("the journal cannot be written: " + journal_trouble);
+  add(restart_trouble);
+  if (rollout.warned) add(rollout.reason);
+  return text;
+}
+
+std::string Controller::State::Reason(const Facts& facts) const {
+  const bool stepping = rollout.state == RolloutState::kStepping || rollout.state == RolloutState::kBaking;
+  if (rollout.state == RolloutState::kHolding) {
+    const std::string missing = MissingEvidence(facts);
+    return missing.empty() ? rollout.reason : missing;
+  }
+  if (!stepping) return rollout.reason;
+  return fmt::format("{} of {} held, {} canary requests counted in this step", FormatSpan(rollout.held),
+                     FormatSpan(plan.hold), std::min(facts.step.outcomes, facts.step.timed));
+}
+
+void Controller::State::Publish(Now now) {
+  report_at = now.steady + kReportInterval;
+  const Facts facts = GatherFacts();
+  const Evidence evidence = judge.Look();
+  auto next = std::make_shared<Report>();
+  next->state = rollout.state;
+  next->release = rollout.release;
+  next->step = rollout.active() ? rollout.step : 0;
+  next->steps = static_cast<int>(plan.steps.size());
+  if (rollout.active() && !rollout.manual) {
+    next->hold_remaining = std::max(absl::ZeroDuration(), plan.hold - rollout.held);
+  }
+  next->target_weight = rollout.split.canary_weight;
+  if (const double share = judge.ObservedShare(); share >= 0) next->observed_ratio = share;
+  next->split = rollout.split;
+  for (PoolId pool : kPools) {
+    const Counts& counts = evidence.window[Index(pool)];
+    PoolReport& of_pool = next->pools[Index(pool)];
+    of_pool.role = pool == rollout.split.canary_pool ? Role::kCanary : Role::kStable;
+    of_pool.requests = counts.outcomes;
+    of_pool.errors = counts.errors;
+    of_pool.slow = counts.slow;
+    of_pool.error_ratio = counts.error_ratio();
+    of_pool.p95_seconds = evidence.p95_us[Index(pool)] / 1e6;
+  }
+  Rollout told = rollout;
+  told.reason = next->reason = Reason(facts);
+  const bool ended = verdict != nullptr && !rollout.active();
+  next->explanation = Explain(told, plan, evidence, ended ? verdict.get() : nullptr,
+                              ended ? verdict_causes : causes.Top(rollout.split.canary_pool, kTopCauses));
+  next->error_evidence = std::max(evidence.error_level, evidence.dead_level);
+  next->slow_evidence = evidence.slow_level;
+  next->alarm_reason = AlarmReason();
+  next->alarm = !next->alarm_reason.empty();
+  next->expected_requests = evidence.expected_requests;
+  next->step_requests = std::min(facts.step.outcomes, facts.step.timed);
+  next->manual = rollout.manual;
+  next->undoable = rollout.undoable;
+  next->reverts_error_rate = reverts[static_cast<size_t>(RevertReason::kErrorRate)];
+  next->reverts_latency = reverts[static_cast<size_t>(RevertReason::kLatency)];
+  next->reverts_dead_pool = reverts[static_cast<size_t>(RevertReason::kDeadPool)];
+  next->reverts_operator = reverts[static_cast<size_t>(RevertReason::kOperator)];
+  next->reverts_journal = reverts_journal;
+  next->observations = observations;
+  const std::lock_guard lock(mutex);
+  report = std::move(next);
+}
+
+}  // namespace serin
