@@ -69,16 +69,21 @@ void AppendAnswerHead(std::string& out, const ResponseHead& head, const AnswerPl
   out.append("\r\n");
 }
 
-void AppendRefusal(std::string& out, uint16_t status, bool is_head_request, std::string_view date_line) {
+void AppendRefusalPage(std::string& out, uint16_t status) {
   std::string title;
   AppendNumber(title, status);
   title.append(1, ' ').append(ReasonPhrase(status));
-  std::string page = "<!doctype html>\n<title>";
-  page.append(title).append("</title>\n<h1>").append(title).append("</h1>\n");
+  out.append("<!doctype html>\n<title>").append(title);
+  out.append("</title>\n<h1>").append(title).append("</h1>\n");
+}
+
+void AppendRefusal(std::string& out, uint16_t status, bool is_head_request, std::string_view date_line) {
+  std::string page;
+  AppendRefusalPage(page, status);
   AppendStatusLine(out, status);
   out.append(date_line);
   if (status == 405) out.append("Allow: ").append(kAllowedMethods).append("\r\n");
-  out.append("Content-Type: text/html; charset=utf-8\r\n");
+  out.append("Content-Type: ").append(kRefusalType).append("\r\n");
   AppendContentLength(out, page.size());
   out.append("Connection: close\r\n\r\n");
   if (!is_head_request) out.append(page);

@@ -40,6 +40,10 @@ void AppendAnswerHead(std::string& out, const ResponseHead& head, const AnswerPl
 // what the status says, nothing else. `is_head_request`: without the page.
 void AppendRefusal(std::string& out, uint16_t status, bool is_head_request, std::string_view date_line);
 
+// The page of a refusal, for HTTP/2 as well, and its Content-Type.
+void AppendRefusalPage(std::string& out, uint16_t status);
+inline constexpr std::string_view kRefusalType = "text/html; charset=utf-8";
+
 // Of the answer to OPTIONS *, and of a 405.
 inline constexpr std::string_view kAllowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
