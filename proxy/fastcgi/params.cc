@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 
+#include "proxy/fastcgi/rewrite.h"
+
 namespace serin {
 namespace {
 
@@ -44,11 +46,15 @@ constexpr std::array<std::string_view, kStandardCount> kNames = {
 static_assert(kStandardCount <= 64);
 
 constexpr uint64_t Bit(Standard id) { return uint64_t{1} << id; }
-// What a FastCGI client in front of us cannot know better than we do.
-constexpr uint64_t kAlwaysOurs = Bit(kGatewayInterface) | Bit(kServerSoftware) | Bit(kRedirectStatus) |
-                                 Bit(kDocumentRoot) | Bit(kContentLength) | Bit(kScriptFilename) |
-                                 Bit(kScriptName) | Bit(kPathInfo) | Bit(kPathTranslated) |
-                                 Bit(kDocumentUri) | Bit(kHttpHost);
+// What a FastCGI client in front of us cannot know better than we do; the
+// second line, when it did not choose the script.
+constexpr uint64_t kAlwaysOurs =
+    Bit(kDocumentRoot) | Bit(kContentLength) | Bit(kScriptFilename) | Bit(kHttpHost);
+constexpr uint64_t kOursWithScript =
+    Bit(kScriptName) | Bit(kPathInfo) | Bit(kPathTranslated) | Bit(kDocumentUri);
+// Those that PoolParams encodes; their values for a request that came by FastCGI.
+constexpr std::string_view kGateway = "CGI/1.1";
+constexpr std::string_view kRedirectOk = "200";  // PHP's cgi.force_redirect
 
 constexpr std::string_view kLoopback = "127.0.0.1";
 constexpr std::string_view kHttpPrefix = "HTTP_";
@@ -142,8 +148,12 @@ class Appender {
       : writer_(writer), request_(request), context_(context), skip_(context.pool->overridden()) {}
 
   bool Run() {
-    if (!writer_.AddEncoded(context_.pool->encoded())) return false;
-    if (request_.param_count() > 0 && !AddIncoming()) return false;
+    if (request_.param_count() == 0) {
+      if (!writer_.AddEncoded(context_.pool->encoded())) return false;
+    } else {
+      if (!writer_.AddEncoded(context_.pool->encoded_extra()) || !AddIncoming()) return false;
+      AddConstants();
+    }
     AddRequest();
     AddScript();
     AddConnection();
@@ -161,8 +171,10 @@ class Appender {
   }
   // The value in two parts, joined without a copy.
   void AddTwo(Standard id, std::string_view first, std::string_view second) {
-    if ((skip_ & Bit(id)) != 0 || !ok_) return;
-    const std::string_view name = kNames[id];
+    if ((skip_ & Bit(id)) == 0) AddJoined(kNames[id], first, second);
+  }
+  void AddJoined(std::string_view name, std::string_view first, std::string_view second) {
+    if (!ok_) return;
     char* at = writer_.Reserve(name.size(), first.size() + second.size());
     if (at == nullptr) {
       ok_ = false;
@@ -174,11 +186,14 @@ class Appender {
   }
 
   bool AddIncoming();
+  void AddConstants();
   void AddRequest();
   void AddScript();
   void AddConnection();
   void AddFields();
   void AddField(size_t index, bool repeated);
+  void AddTrace(std::string_view field, std::string_view param, std::string_view value);
+  bool IsReplaced(std::string_view field) const;
 
   ParamsWriter& writer_;
   const Request& request_;
@@ -187,21 +202,35 @@ class Appender {
   bool ok_ = true;
 };
 
-// Params of a FastCGI client, of a repeated name the first. Their number is
-// bounded by the parser.
+// Params of a FastCGI client. Their number is bounded by the parser.
 bool Appender::AddIncoming() {
-  for (size_t i = 0; i < request_.param_count() && ok_; ++i) {
+  const uint64_t ours = kAlwaysOurs | (context_.front_script ? 0 : kOursWithScript) | skip_;
+  const size_t count = request_.param_count();
+  for (size_t i = 0; i < count && ok_; ++i) {
     const Field param = request_.param(i);
     const uint64_t bit = StandardBit(param.name);
-    if ((bit & (kAlwaysOurs | skip_)) != 0 || context_.pool->HasExtra(param.name)) continue;
+    if ((bit & ours) != 0 || context_.pool->HasExtra(param.name)) continue;
     if (param.name.empty() || param.name.starts_with(kHttpPrefix)) continue;  // fields come as fields
-    bool repeated = false;
-    for (size_t k = 0; k < i && !repeated; ++k) repeated = request_.param(k).name == param.name;
-    if (repeated) continue;
+    bool overridden = false;
+    for (size_t k = i + 1; k < count && !overridden; ++k) overridden = request_.param(k).name == param.name;
+    if (overridden) continue;
     skip_ |= bit;
-    ok_ = writer_.Add(param.name, param.value);
+    if (const auto below = BelowFrontRoot(param.name, param.value, context_.front_root)) {
+      AddJoined(param.name, context_.pool->root(), *below);
+    } else {
+      ok_ = writer_.Add(param.name, param.value);
+    }
   }
   return ok_;
+}
+
+// What PoolParams has encoded, as far as the web server in front has not said it.
+void Appender::AddConstants() {
+  const std::string& root = context_.pool->root();
+  Add(kGatewayInterface, kGateway);
+  Add(kServerSoftware, context_.pool->server_software());
+  Add(kRedirectStatus, kRedirectOk);
+  Add(kDocumentRoot, root.empty() ? "/" : std::string_view(root));
 }
 
 void Appender::AddRequest() {
@@ -245,9 +274,30 @@ void Appender::AddFields() {
   const bool has_extra = context_.pool->has_http_extra();
   for (size_t i = 0; i < request_.field_count() && ok_; ++i) {
     const std::string_view name = request_.field(i).name;
-    if (IsWithheld(name) || (has_extra && context_.pool->HasExtraForField(name))) continue;
+    if (IsWithheld(name) || IsReplaced(name) || (has_extra && context_.pool->HasExtraForField(name)))
+      continue;
     AddField(i, repeats.Possible(name));
   }
+  AddTrace("x-request-id", "HTTP_X_REQUEST_ID", context_.request_id);
+  AddTrace("traceparent", "HTTP_TRACEPARENT", context_.traceparent);
+}
+
+bool Appender::IsReplaced(std::string_view field) const {
+  switch (field.size()) {
+    case 10:
+      return !context_.traceparent.empty() && field == "tracestate";
+    case 11:
+      return !context_.traceparent.empty() && field == "traceparent";
+    case 12:
+      return !context_.request_id.empty() && field == "x-request-id";
+    default:
+      return false;
+  }
+}
+
+void Appender::AddTrace(std::string_view field, std::string_view param, std::string_view value) {
+  if (value.empty() || (context_.pool->has_http_extra() && context_.pool->HasExtraForField(field))) return;
+  ok_ = ok_ && writer_.Add(param, value);
 }
 
 // Adds field number `index`, joined with the later ones of its name; nothing
@@ -298,7 +348,7 @@ bool IsCgiNameOf(std::string_view param, std::string_view field) {
 
 PoolParams::PoolParams(std::string_view root, std::string_view server_software,
                        const std::vector<std::pair<std::string, std::string>>& extra)
-    : root_(root) {
+    : root_(root), server_software_(server_software) {
   for (size_t i = 0; i < extra.size(); ++i) {
     const auto& [name, value] = extra[i];
     const auto same = [&name = name](const auto& other) { return other.first == name; };
@@ -309,11 +359,11 @@ PoolParams::PoolParams(std::string_view root, std::string_view server_software,
     overridden_ |= StandardBit(name);
     has_http_extra_ = has_http_extra_ || name.starts_with(kHttpPrefix);
   }
-  const std::pair<Standard, std::string_view> constants[] = {
-      {kGatewayInterface, "CGI/1.1"},
-      {kServerSoftware, server_software},
-      {kRedirectStatus, "200"},  // PHP's cgi.force_redirect
-      {kDocumentRoot, root.empty() ? "/" : root}};
+  extra_size_ = encoded_.size();
+  const std::pair<Standard, std::string_view> constants[] = {{kGatewayInterface, kGateway},
+                                                             {kServerSoftware, server_software},
+                                                             {kRedirectStatus, kRedirectOk},
+                                                             {kDocumentRoot, root.empty() ? "/" : root}};
   for (const auto& [id, value] : constants) {
     if ((overridden_ & Bit(id)) == 0) AppendPair(encoded_, kNames[id], value);
   }

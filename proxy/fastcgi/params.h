@@ -30,7 +30,10 @@ class PoolParams {
   bool fits() const { return encoded_.size() <= kMaxRecordContent; }
 
   const std::string& root() const { return root_; }
+  const std::string& server_software() const { return server_software_; }
   std::string_view encoded() const { return encoded_; }
+  // Without our own constants: what stays when a web server in front has its own.
+  std::string_view encoded_extra() const { return std::string_view(encoded_).substr(0, extra_size_); }
   uint64_t overridden() const { return overridden_; }  // bit per standard param, see params.cc
   bool HasExtra(std::string_view name) const;
   bool HasExtraForField(std::string_view field) const;  // "x-real": is there an HTTP_X_REAL?
@@ -38,7 +41,9 @@ class PoolParams {
 
  private:
   std::string root_;
+  std::string server_software_;
   std::string encoded_;
+  size_t extra_size_ = 0;  // of encoded_
   std::vector<std::string> extra_names_;
   uint64_t overridden_ = 0;
   bool has_http_extra_ = false;
@@ -56,6 +61,14 @@ struct ParamsContext {
   std::string_view server_address;  // "": 127.0.0.1
   uint16_t server_port = 0;         // effective; 0: 80 or 443
   bool https = false;               // effective
+  // FastCGI in: the root of the web server in front; "": it named none. And
+  // whether script_name is the script that it chose: its other params about
+  // script and path then stand.
+  std::string_view front_root;
+  bool front_script = false;
+  // Sent instead of the fields of these names; "": the fields stand.
+  std::string_view request_id;   // X-Request-ID
+  std::string_view traceparent;  // replaces tracestate as well, by nothing
 };
 
 // Writes all params but not the final empty record (ParamsWriter::Finish).
@@ -70,8 +83,10 @@ struct ParamsContext {
 //   connection (Connection, Keep-Alive, TE, Trailer, Transfer-Encoding,
 //   Upgrade …), and names with any byte but letters, digits and '-': PHP turns
 //   '.' and others into '_', so that they could pass for another field.
-// - Params that came in by FastCGI (Request::param) win over ours, except
-//   those that name the script or the body's length.
+// - Params that came in by FastCGI (Request::param) win over ours, the last of
+//   a name; values that name files below front_root are moved to the pool's root
+//   (BelowFrontRoot). Always ours: DOCUMENT_ROOT, SCRIPT_FILENAME, CONTENT_LENGTH
+//   and HTTP_HOST, and, if the script is our choice, the path's params.
 [[nodiscard]] bool AppendParams(ParamsWriter& writer, const Request& request, const ParamsContext& context);
 
 }  // namespace serin

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <optional>
 
+#include "proxy/route/front_server.h"
+
 namespace serin {
 namespace {
 
@@ -104,12 +106,16 @@ class HopWalk {
   int hops_ = 0;
 };
 
-void ApplyForwarded(const Request& request, const AddressSet& trusted, EffectiveClient& client) {
+void WalkHops(const Request& request, const AddressSet& trusted, EffectiveClient& client) {
   HopWalk walk(trusted, client);
   for (size_t i = request.field_count(); i-- > 0;) {
     const Field field = request.field(i);
     if (field.name == "x-forwarded-for" && !walk.Field(field.value)) break;
   }
+}
+
+void ApplyForwarded(const Request& request, const AddressSet& trusted, EffectiveClient& client) {
+  WalkHops(request, trusted, client);
   const std::string_view proto = LastValue(request, "x-forwarded-proto");
   if (EqualsIgnoringCase(proto, "https")) client.https = true;
   if (EqualsIgnoringCase(proto, "http")) client.https = false;
@@ -119,6 +125,20 @@ void ApplyForwarded(const Request& request, const AddressSet& trusted, Effective
   const uint16_t default_port = client.https ? 443 : 80;
   client.server_port = PortOf(client.authority).value_or(default_port);
   if (const auto port = ParsePort(LastValue(request, "x-forwarded-port"))) client.server_port = *port;
+}
+
+// By FastCGI: the web server in front is our eyes and ears.
+void ApplyParams(const Request& request, const AddressSet& trusted, EffectiveClient& client) {
+  const std::string_view address = FindParam(request, "REMOTE_ADDR").value_or("");
+  client.address = ParseIpAddress(address) ? Unmapped(address) : std::string_view();  // nginx: "unix:"
+  client.port = ParsePort(FindParam(request, "REMOTE_PORT").value_or("")).value_or(0);
+  client.key = ClientKey(client.address);
+  const std::string_view https = FindParam(request, "HTTPS").value_or("");
+  client.https =
+      https.empty() ? FindParam(request, "REQUEST_SCHEME") == "https" : !EqualsIgnoringCase(https, "off");
+  const uint16_t default_port = client.https ? 443 : 80;
+  client.server_port = ParsePort(FindParam(request, "SERVER_PORT").value_or("")).value_or(default_port);
+  if (trusted.ContainsPeer(client.address)) WalkHops(request, trusted, client);
 }
 
 }  // namespace
@@ -146,10 +166,14 @@ bool IsAuthority(std::string_view text) {
 EffectiveClient EffectiveClientOf(const Request& request, const ConnectionInfo& connection,
                                   const AddressSet& trusted) {
   EffectiveClient client;
+  client.authority = request.authority();
+  if (request.protocol == Protocol::kFastCgi) {
+    ApplyParams(request, trusted, client);
+    return client;
+  }
   client.address = Unmapped(connection.peer_address);
   client.port = connection.peer_port;
   client.https = connection.tls;
-  client.authority = request.authority();
   client.server_port = connection.local_port;
   client.key = ClientKey(client.address);
   if (connection.trusted_peer) ApplyForwarded(request, trusted, client);

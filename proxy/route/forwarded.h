@@ -28,6 +28,10 @@ struct EffectiveClient {
 // - X-Forwarded-Proto, -Host, -Port: the last value, which is the trusted
 //   peer's; ignored when it is not well-formed. -Port sets server_port only:
 //   a port that belongs in links is part of the host.
+// By FastCGI the params say it, and are believed whoever the peer is: it runs
+// its clients' requests through us anyway. REMOTE_ADDR is the client (or, when
+// that is itself in `trusted`, the one X-Forwarded-For names), HTTPS or
+// REQUEST_SCHEME the scheme, SERVER_PORT the port.
 EffectiveClient EffectiveClientOf(const Request& request, const ConnectionInfo& connection,
                                   const AddressSet& trusted);
 

@@ -130,6 +130,18 @@ ScriptMatch ResolveScript(std::string_view path, const ScriptRules& rules, FileP
   return match;
 }
 
+ScriptMatch ResolveNamedScript(std::string_view script, std::string_view path, const ScriptRules& rules,
+                               FileProbe& probe, std::string& scratch) {
+  const bool plain = Classify(script) == PathKind::kPlain && script.ends_with(kExtension);
+  if (plain && rules.scripts == Scripts::kAny) {
+    if (!probe.visible()) return Script(script, {});
+    const FileKind kind = probe.Look(script);
+    if (kind == FileKind::kFile) return Script(script, {});
+    if (kind == FileKind::kOutside) return {ScriptMatch::Kind::kForbidden, {}, {}};
+  }
+  return ResolveScript(path, rules, probe, scratch);
+}
+
 void AppendSlashLocation(std::string& out, std::string_view path, std::string_view query) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
   path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));

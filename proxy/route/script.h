@@ -67,6 +67,15 @@ struct ScriptMatch {
 ScriptMatch ResolveScript(std::string_view path, const ScriptRules& rules, FileProbe& probe,
                           std::string& scratch);
 
+// For a script that a web server in front of us has chosen: `script`, relative
+// to its root, stands if it would be found under that name (Scripts::kAny, a
+// regular .php file below the root, not hidden), or, when our root is not
+// visible, if it is a plain .php path. A match then has exactly that
+// script_name and no path_info. Otherwise as ResolveScript for `path`: the
+// release has no such file, or its front controller is all that may run.
+ScriptMatch ResolveNamedScript(std::string_view script, std::string_view path, const ScriptRules& rules,
+                               FileProbe& probe, std::string& scratch);
+
 // Location for kRedirectSlash: the path, encoded, one leading slash ("//host"
 // would be another site, and so would "/\host"), a slash at its end, the query.
 void AppendSlashLocation(std::string& out, std::string_view path, std::string_view query);

@@ -249,9 +249,8 @@ TEST_F(ParamsTest, ParamsThatCameByFastCgiWinButForTheScriptAndTheBody) {
   request.AddParam("SERVER_PROTOCOL", "HTTP/2.0");
   request.AddParam("REMOTE_ADDR", "198.51.100.9");
   request.AddParam("HTTPS", "on");
-  request.AddParam("GEOIP_COUNTRY", "CH");
-  request.AddParam("GEOIP_COUNTRY", "again");
-  request.AddParam("REMOTE_ADDR", "again");
+  request.AddParam("GEOIP_COUNTRY", "first");
+  request.AddParam("GEOIP_COUNTRY", "CH");  // as with PHP-FPM, the last counts
   request.AddParam("SCRIPT_FILENAME", "/var/www/html/index.php");
   request.AddParam("DOCUMENT_ROOT", "/var/www/html");
   request.AddParam("CONTENT_LENGTH", "12");
@@ -265,6 +264,103 @@ TEST_F(ParamsTest, ParamsThatCameByFastCgiWinButForTheScriptAndTheBody) {
   EXPECT_EQ(params.at("DOCUMENT_ROOT"), "/srv/app/v2/public");
   EXPECT_EQ(params.at("CONTENT_LENGTH"), "");
   EXPECT_FALSE(params.contains("HTTP_PROXY"));
+}
+
+// nginx with "root /var/www/html" in front of a pool whose release is elsewhere.
+class FrontParamsTest : public ParamsTest {
+ protected:
+  FrontParamsTest() {
+    request.protocol = Protocol::kFastCgi;
+    request.AddParam("DOCUMENT_ROOT", "/var/www/html");
+    request.AddParam("SCRIPT_FILENAME", "/var/www/html/blog/index.php");
+    request.AddParam("SCRIPT_NAME", "/blog/index.php");
+    request.AddParam("DOCUMENT_URI", "/blog/index.php/archive");
+    request.AddParam("PATH_INFO", "/archive");
+    request.AddParam("PATH_TRANSLATED", "/var/www/html/archive");
+    request.AddParam("SERVER_SOFTWARE", "nginx/1.22.1");
+    context.front_root = "/var/www/html";
+    context.front_script = true;
+    context.script_name = "/blog/index.php";
+  }
+};
+
+TEST_F(FrontParamsTest, PathsMoveFromTheFrontServersRootToTheRelease) {
+  request.AddParam("CONTEXT_DOCUMENT_ROOT", "/var/www/html");
+  request.AddParam("CONFIG", "/var/www/html/../shared/config.php");
+  request.AddParam("OTHER", "/var/www/html2/index.php");
+  const Params params = Sent();
+  EXPECT_EQ(params.at("DOCUMENT_ROOT"), "/srv/app/v2/public");
+  EXPECT_EQ(params.at("SCRIPT_FILENAME"), "/srv/app/v2/public/blog/index.php");
+  EXPECT_EQ(params.at("PATH_TRANSLATED"), "/srv/app/v2/public/archive");
+  EXPECT_EQ(params.at("CONTEXT_DOCUMENT_ROOT"), "/srv/app/v2/public");
+  EXPECT_EQ(params.at("CONFIG"), "/srv/app/v2/public/../shared/config.php");
+  EXPECT_EQ(params.at("OTHER"), "/var/www/html2/index.php");
+}
+
+TEST_F(FrontParamsTest, WhatTheFrontServerSaysOfThePathStands) {
+  const Params params = Sent();
+  EXPECT_EQ(params.at("SCRIPT_NAME"), "/blog/index.php");
+  EXPECT_EQ(params.at("DOCUMENT_URI"), "/blog/index.php/archive");
+  EXPECT_EQ(params.at("PATH_INFO"), "/archive");
+  EXPECT_EQ(params.at("SERVER_SOFTWARE"), "nginx/1.22.1");
+  EXPECT_EQ(params.at("GATEWAY_INTERFACE"), "CGI/1.1");
+  EXPECT_EQ(params.at("REDIRECT_STATUS"), "200");
+}
+
+TEST_F(FrontParamsTest, AScriptOfOurChoiceComesWithAPathOfOurs) {
+  context.front_script = false;
+  context.script_name = "/index.php";
+  const Params params = Sent();
+  EXPECT_EQ(params.at("SCRIPT_FILENAME"), "/srv/app/v2/public/index.php");
+  EXPECT_EQ(params.at("SCRIPT_NAME"), "/index.php");
+  EXPECT_EQ(params.at("DOCUMENT_URI"), "/index.php");
+  EXPECT_FALSE(params.contains("PATH_INFO"));
+  EXPECT_FALSE(params.contains("PATH_TRANSLATED"));
+  EXPECT_EQ(params.at("SERVER_SOFTWARE"), "nginx/1.22.1");
+}
+
+TEST_F(FrontParamsTest, AVisitorsUrlIsNeverMoved) {
+  request.AddParam("REDIRECT_URL", "/var/www/html/x");
+  request.set_target("/var/www/html/x");
+  const Params params = Sent();
+  EXPECT_EQ(params.at("REDIRECT_URL"), "/var/www/html/x");
+  EXPECT_EQ(params.at("REQUEST_URI"), "/var/www/html/x");
+}
+
+TEST_F(FrontParamsTest, ThePoolsOwnParamsStillWin) {
+  pool =
+      PoolParams("/srv/app/v2/public", "serin/0.1.0", {{"SERVER_SOFTWARE", "none"}, {"APP_ENV", "canary"}});
+  request.AddParam("APP_ENV", "production");
+  const Params params = Sent();
+  EXPECT_EQ(params.at("SERVER_SOFTWARE"), "none");
+  EXPECT_EQ(params.at("APP_ENV"), "canary");
+}
+
+TEST_F(ParamsTest, IdsOfOursReplaceTheFieldsOfTheirNames) {
+  request.AddField("x-request-id", "bad id");
+  request.AddField("traceparent", "bad");
+  request.AddField("tracestate", "vendor=1");
+  context.request_id = "0123456789abcdef0123456789abcdef";
+  context.traceparent = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
+  const Params params = Sent();
+  EXPECT_EQ(params.at("HTTP_X_REQUEST_ID"), context.request_id);
+  EXPECT_EQ(params.at("HTTP_TRACEPARENT"), context.traceparent);
+  EXPECT_FALSE(params.contains("HTTP_TRACESTATE"));
+}
+
+TEST_F(ParamsTest, IdsOfTheClientStandWithoutOnesOfOurs) {
+  request.AddField("x-request-id", "from-the-client");
+  request.AddField("tracestate", "vendor=1");
+  const Params params = Sent();
+  EXPECT_EQ(params.at("HTTP_X_REQUEST_ID"), "from-the-client");
+  EXPECT_EQ(params.at("HTTP_TRACESTATE"), "vendor=1");
+  EXPECT_FALSE(params.contains("HTTP_TRACEPARENT"));
+}
+
+TEST_F(ParamsTest, APoolsOwnRequestIdWinsOverOurs) {
+  pool = PoolParams("/srv/app", "serin", {{"HTTP_X_REQUEST_ID", "fixed"}});
+  context.request_id = "0123456789abcdef0123456789abcdef";
+  EXPECT_EQ(Sent().at("HTTP_X_REQUEST_ID"), "fixed");
 }
 
 TEST_F(ParamsTest, SpreadsALargeHeadOverSeveralRecords) {
