@@ -40,8 +40,7 @@ class AdminService::Door final : private SessionMaker {
     if (!fd.ok()) return fd.status();
     fd_ = std::move(*fd);
     listener_ = std::make_unique<Listener>(
-        service_.host_.loop, fd_.get(), settings,
-        [this](UniqueFd client, ConnectionInfo info) {
+        service_.host_.loop, fd_.get(), settings, [this](UniqueFd client, ConnectionInfo info) {
           if (service_.host_.table.size() >= kMaxConnections) return;  // closed at once
           Connection::Start(service_.host_, service_.limits_, std::move(client), std::move(info), *this);
         });
@@ -52,7 +51,7 @@ class AdminService::Door final : private SessionMaker {
   }
 
  private:
-  std::unique_ptr<Session> MakeSession(Connection& connection) override {
+  std::unique_ptr<Session> MakeSession(Connection& connection, std::string_view) override {
     return std::make_unique<Http1Session>(connection.info(), service_.limits_, connection, handler_,
                                           service_.requests_);
   }

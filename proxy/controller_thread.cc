@@ -19,7 +19,8 @@ Now ReadClocks() { return {Instant::Now(), absl::Now()}; }
 
 }  // namespace
 
-ControllerThread::ControllerThread(Controller& controller, SplitCell& cell, std::vector<WorkerChannel*> channels)
+ControllerThread::ControllerThread(Controller& controller, SplitCell& cell,
+                                   std::vector<WorkerChannel*> channels)
     : controller_(controller),
       cell_(cell),
       channels_(std::move(channels)),

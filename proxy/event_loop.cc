@@ -87,6 +87,10 @@ void IoWatch::Set(bool read, bool write) {
   if (event_add(&event_, nullptr) != 0) LogError("epoll refuses a descriptor");
 }
 
+void IoWatch::TriggerRead() {
+  if (reading()) event_active(&event_, EV_READ, 1);
+}
+
 void IoWatch::Stop() {
   if (directions_ != 0) event_del(&event_);
   directions_ = 0;
@@ -114,7 +118,8 @@ void PeriodicTimer::Stop() {
   started_ = false;
 }
 
-SignalWatch::SignalWatch(EventLoop& loop, int signal, std::function<void()> callback) : callback_(std::move(callback)) {
+SignalWatch::SignalWatch(EventLoop& loop, int signal, std::function<void()> callback)
+    : callback_(std::move(callback)) {
   event_assign(
       &event_, loop.base(), signal, EV_SIGNAL | EV_PERSIST,
       [](int, short, void* self) { static_cast<SignalWatch*>(self)->callback_(); }, this);

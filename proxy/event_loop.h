@@ -88,6 +88,8 @@ class IoWatch {
   void Start(EventLoop& loop, int fd, bool read, bool write, Callback callback, void* self);
   // Changes the directions; a system call only if they differ.
   void Set(bool read, bool write);
+  // As if the descriptor had become readable: for bytes that a library holds.
+  void TriggerRead();
   void Stop();
   bool reading() const { return (directions_ & EV_READ) != 0; }
   bool writing() const { return (directions_ & EV_WRITE) != 0; }

@@ -20,11 +20,14 @@ bool IsIdempotent(std::string_view method) {
 uint16_t PageFor(BackendError error) {
   switch (error) {
     case BackendError::kSaturated:
-    case BackendError::kOverloaded: return 503;
+    case BackendError::kOverloaded:
+      return 503;
     case BackendError::kConnectTimeout:
     case BackendError::kSendTimeout:
-    case BackendError::kReadTimeout: return 504;
-    default: return 502;
+    case BackendError::kReadTimeout:
+      return 504;
+    default:
+      return 502;
   }
 }
 
@@ -68,9 +71,14 @@ bool Exchange::FindScript() {
   script_ = ResolveScript(request.path(), {pool.scripts, pool.front_controller}, worker_.probe(route_.pool),
                           script_scratch_);
   switch (script_.kind) {
-    case ScriptMatch::Kind::kScript: return true;
-    case ScriptMatch::Kind::kNotFound: AnswerHere(404); return false;
-    case ScriptMatch::Kind::kForbidden: AnswerHere(403); return false;
+    case ScriptMatch::Kind::kScript:
+      return true;
+    case ScriptMatch::Kind::kNotFound:
+      AnswerHere(404);
+      return false;
+    case ScriptMatch::Kind::kForbidden:
+      AnswerHere(403);
+      return false;
     case ScriptMatch::Kind::kRedirectSlash:
       // Temporary: the next release may have another idea; 307 keeps a POST one.
       AnswerHere(request.method() == "GET" || request.method() == "HEAD" ? 302 : 307);
@@ -123,9 +131,13 @@ void Exchange::OnStdout(std::string_view bytes) {
   if (!head_parsed_) {
     size_t consumed = 0;
     switch (cgi_head_.Feed(bytes, &consumed)) {
-      case CgiHeadParser::Result::kMore: return;
-      case CgiHeadParser::Result::kBad: head_bad_ = true; return;
-      case CgiHeadParser::Result::kDone: break;
+      case CgiHeadParser::Result::kMore:
+        return;
+      case CgiHeadParser::Result::kBad:
+        head_bad_ = true;
+        return;
+      case CgiHeadParser::Result::kDone:
+        break;
     }
     head_parsed_ = true;
     pool_status_ = cgi_head_.status();
@@ -297,8 +309,8 @@ void Exchange::Observe(uint16_t pool_status, bool client_left) {
 }
 
 void Exchange::Record(uint16_t sent_status, std::string_view error) {
-  worker_.Record({stream_->request(), client_, split_, route_, received_at_, sent_at_, sent_status, body_bytes_,
-                  ElapsedNanos(), error});
+  worker_.Record({stream_->request(), client_, split_, route_, received_at_, sent_at_, sent_status,
+                  body_bytes_, ElapsedNanos(), error});
 }
 
 void Exchange::Finish() {

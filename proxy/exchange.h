@@ -87,11 +87,11 @@ class Exchange final : private PoolWaiter, private BackendUser {
   uint16_t pool_status_ = 0;  // the pool's answer; 0: none yet
   BackendError error_ = BackendError::kNone;
   bool head_parsed_ = false;
-  bool head_bad_ = false;     // not a CGI head: 502 at the end of the block
+  bool head_bad_ = false;  // not a CGI head: 502 at the end of the block
   bool head_sent_ = false;
-  bool overdue_ = false;      // already observed as slow
-  bool event_stream_ = false; // its end says nothing about latency
-  bool retried_ = false;      // once, after a stale connection
+  bool overdue_ = false;       // already observed as slow
+  bool event_stream_ = false;  // its end says nothing about latency
+  bool retried_ = false;       // once, after a stale connection
 };
 
 }  // namespace serin

@@ -33,7 +33,8 @@ int main(int argc, char** argv) {
   std::string file = "/etc/serin/serin.toml";
   bool test_only = false;
   std::vector<std::string> settings;
-  CLI::App app{"Serin splits traffic between two PHP-FPM pools and reverts a bad release by itself.", "serin"};
+  CLI::App app{"Serin splits traffic between two PHP-FPM pools and reverts a bad release by itself.",
+               "serin"};
   app.add_option("-c,--config", file, "Configuration file")->envname("SERIN_CONFIG")->capture_default_str();
   app.add_flag("-t,--test", test_only, "Check the configuration and exit");
   app.add_option("--set", settings, "Override one key, as in --set rollout.hold=2m (repeatable)");

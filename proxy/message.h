@@ -17,14 +17,14 @@ std::string_view Name(Protocol protocol);  // as SERVER_PROTOCOL spells it: "HTT
 
 // Where a connection comes from and arrived. Lives as long as its connection.
 struct ConnectionInfo {
-  std::string peer_address;    // of the socket: "203.0.113.7", "2001:db8::1", or "" on a unix socket
+  std::string peer_address;  // of the socket: "203.0.113.7", "2001:db8::1", or "" on a unix socket
   uint16_t peer_port = 0;
   std::string local_address;
   uint16_t local_port = 0;
   bool tls = false;
-  bool trusted_peer = false;   // peer is in trusted_proxies: its X-Forwarded-* are believed
-  uint64_t serial = 0;         // number of the connection within the process
-  int64_t peer_uid = -1;       // SO_PEERCRED of a unix socket; -1 elsewhere
+  bool trusted_peer = false;  // peer is in trusted_proxies: its X-Forwarded-* are believed
+  uint64_t serial = 0;        // number of the connection within the process
+  int64_t peer_uid = -1;      // SO_PEERCRED of a unix socket; -1 elsewhere
 };
 
 struct Field {
@@ -44,9 +44,9 @@ class Request {
   bool keep_alive = false;  // the session's business, recorded for the log
 
   std::string_view method() const { return View(method_); }
-  std::string_view target() const { return View(target_); }        // as received, origin form: REQUEST_URI
-  std::string_view path() const { return View(path_); }            // decoded, dot segments resolved, starts with '/'
-  std::string_view query() const { return View(query_); }          // raw, without '?'
+  std::string_view target() const { return View(target_); }  // as received, origin form: REQUEST_URI
+  std::string_view path() const { return View(path_); }    // decoded, dot segments resolved, starts with '/'
+  std::string_view query() const { return View(query_); }  // raw, without '?'
   std::string_view authority() const { return View(authority_); }  // Host or :authority, with its port
 
   size_t field_count() const { return fields_.size(); }

@@ -1,8 +1,9 @@
 #include "proxy/server.h"
 
-#include <csignal>
+#include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "absl/strings/str_cat.h"
 #include "controller/file_recorder.h"
@@ -38,10 +39,26 @@ absl::Status Server::Open() {
   absl::StatusOr<std::vector<ListenSockets>> listeners = OpenListeners(config_.dataplane.listeners);
   if (!listeners.ok()) return listeners.status();
   listeners_ = std::move(*listeners);
+  absl::StatusOr<std::shared_ptr<const TlsContext>> tls = LoadTls(config_.tls);
+  if (!tls.ok()) return tls.status();
+  tls_ = std::move(*tls);
   MakeWorkers();
   if (absl::Status state = OpenState(); !state.ok()) return state;
   admin_ = std::make_unique<AdminService>(*this);
   return admin_->Open(config_.admin, config_.metrics);
+}
+
+absl::StatusOr<std::shared_ptr<const TlsContext>> Server::LoadTls(const TlsSettings& settings) {
+  if (settings.certificates.empty()) return std::shared_ptr<const TlsContext>();
+  absl::StatusOr<std::shared_ptr<const TlsContext>> loaded = TlsContext::Load(settings, tickets_);
+  if (!loaded.ok()) return loaded.status();
+  for (const TlsContext::CertificateInfo& info : (*loaded)->certificates()) {
+    if (info.not_after < absl::Now()) {
+      LogError(absl::StrCat(info.path, " expired on ", absl::FormatTime(info.not_after),
+                            ": browsers will refuse it"));
+    }
+  }
+  return loaded;
 }
 
 absl::Status Server::OpenState() {
@@ -57,12 +74,14 @@ absl::Status Server::OpenState() {
 
 // Keeps the sockets of listeners that stay; opens the new ones. The old set is
 // untouched until all could be opened.
-absl::StatusOr<std::vector<Server::ListenSockets>> Server::OpenListeners(const std::vector<ListenerSettings>& wanted) {
+absl::StatusOr<std::vector<Server::ListenSockets>> Server::OpenListeners(
+    const std::vector<ListenerSettings>& wanted) {
   std::vector<ListenSockets> opened;
   for (const ListenerSettings& settings : wanted) {
     ListenSockets sockets{settings, {}};
-    const auto same = std::find_if(listeners_.begin(), listeners_.end(),
-                                   [&](const ListenSockets& l) { return l.settings.address == settings.address; });
+    const auto same = std::find_if(listeners_.begin(), listeners_.end(), [&](const ListenSockets& l) {
+      return l.settings.address == settings.address;
+    });
     if (same == listeners_.end()) {
       const size_t count = settings.address.kind == SocketAddress::Kind::kUnix ? 1 : worker_count_;
       for (size_t i = 0; i < count; ++i) {
@@ -108,10 +127,11 @@ void Server::ConfigureWorkers() {
     std::vector<int> fds;
     for (const ListenSockets& listener : listeners_) fds.push_back(listener.ForWorker(i));
     absl::StatusOr<AddressSet> trusted = AddressSet::Parse(config_.dataplane.trusted_proxies);
-    auto apply = [worker = workers_[i].get(), settings = std::make_shared<const DataplaneSettings>(config_.dataplane),
-                  trusted = trusted.ok() ? std::move(*trusted) : AddressSet(), fds = std::move(fds),
-                  count = static_cast<int>(worker_count_)] {
-      worker->Configure(settings, trusted, count);
+    auto apply = [worker = workers_[i].get(),
+                  settings = std::make_shared<const DataplaneSettings>(config_.dataplane),
+                  trusted = trusted.ok() ? std::move(*trusted) : AddressSet(), tls = tls_,
+                  fds = std::move(fds), count = static_cast<int>(worker_count_)] {
+      worker->Configure(settings, trusted, tls, count);
       worker->SetListeners(fds);
     };
     if (threads_.empty()) {
@@ -156,8 +176,12 @@ absl::Status Server::Reload() {
   }
   absl::StatusOr<LogFile> log = LogFile::Open(next.config->dataplane.access_log);
   if (!log.ok()) return log.status();
+  absl::StatusOr<std::shared_ptr<const TlsContext>> tls = LoadTls(next.config->tls);
+  if (!tls.ok()) return tls.status();
+  // Last of what can fail: it takes the sockets over.
   absl::StatusOr<std::vector<ListenSockets>> listeners = OpenListeners(next.config->dataplane.listeners);
   if (!listeners.ok()) return listeners.status();
+  tls_ = std::move(*tls);
   WarnOfFixedSettings(*next.config);
   std::vector<ListenSockets> old = std::exchange(listeners_, std::move(*listeners));
   const std::string state_directory = config_.state_directory;
@@ -170,6 +194,7 @@ absl::Status Server::Reload() {
     worker->Post([target = worker.get(), file = access_log_] { target->SetLogFile(file); });
   }
   // Sockets that are no longer wanted close once every worker has let go.
+  RemoveSocketFiles(old);
   auto last = std::make_shared<std::vector<ListenSockets>>(std::move(old));
   for (auto& worker : workers_) worker->Post([last] {});
   controller_thread_->SetPlan(config_.plan);
@@ -178,13 +203,23 @@ absl::Status Server::Reload() {
   return absl::OkStatus();
 }
 
+// Of unix listeners whose sockets are still with `listeners`.
+void Server::RemoveSocketFiles(const std::vector<ListenSockets>& listeners) {
+  for (const ListenSockets& listener : listeners) {
+    if (listener.settings.address.kind != SocketAddress::Kind::kUnix || listener.fds.empty()) continue;
+    ::unlink(listener.settings.address.path.c_str());
+  }
+}
+
 absl::Status Server::DrainPool(PoolId id) {
   for (auto& worker : workers_) worker->Post([target = worker.get(), id] { target->pool(id).CloseIdle(); });
   return absl::OkStatus();
 }
 
 void Server::WarnOfFixedSettings(const Config& next) const {
-  const auto warn = [](std::string_view key) { LogWarning(std::string(key) + " changed: takes effect after a restart"); };
+  const auto warn = [](std::string_view key) {
+    LogWarning(std::string(key) + " changed: takes effect after a restart");
+  };
   if (CountWorkers(next.dataplane.workers) != worker_count_) warn("server.workers");
   if (next.state_directory != config_.state_directory) warn("state.directory");
   if (next.admin.socket != config_.admin.socket || next.admin.mode != config_.admin.mode) warn("admin");
@@ -213,7 +248,8 @@ void Server::BeginDrain() {
 }
 
 void Server::CheckDrained() {
-  const bool empty = std::all_of(open_connections_.begin(), open_connections_.end(), [](int n) { return n == 0; });
+  const bool empty =
+      std::all_of(open_connections_.begin(), open_connections_.end(), [](int n) { return n == 0; });
   if (empty || Instant::Now() > drain_until_) return loop_.Stop();
   for (size_t i = 0; i < workers_.size(); ++i) {
     workers_[i]->Post([this, i] {
@@ -229,6 +265,8 @@ void Server::StopWorkers() {
   for (auto& worker : workers_) worker->Stop();
   for (auto& thread : threads_) thread.join();
   threads_.clear();
+  RemoveSocketFiles(listeners_);
+  listeners_.clear();
   admin_.reset();
   if (controller_thread_) controller_thread_->Stop();
 }

@@ -43,6 +43,7 @@ class Server {
   absl::Status DrainPool(PoolId id);
   const std::vector<std::unique_ptr<WorkerChannel>>& channels() const { return channels_; }
   const Config& config() const { return config_; }
+  const TlsContext* tls() const { return tls_.get(); }
   EventLoop& loop() { return loop_; }
   absl::Time started_at() const { return started_at_; }
 
@@ -58,6 +59,9 @@ class Server {
   absl::Status OpenState();
   void MakeWorkers();
   void ConfigureWorkers();
+  // Null without certificates.
+  absl::StatusOr<std::shared_ptr<const TlsContext>> LoadTls(const TlsSettings& settings);
+  static void RemoveSocketFiles(const std::vector<ListenSockets>& listeners);
   void StartThreads();
   void WarnOfFixedSettings(const Config& next) const;
   void ReopenLogs();
@@ -73,6 +77,8 @@ class Server {
   SplitCell cell_;
   std::shared_ptr<LogFile> access_log_;
   std::vector<ListenSockets> listeners_;
+  std::shared_ptr<TicketKeys> tickets_ = std::make_shared<TicketKeys>(absl::Now());
+  std::shared_ptr<const TlsContext> tls_;
   std::unique_ptr<PoolGate> gates_[kPoolCount];
   WorkerShared shared_;
   std::vector<std::unique_ptr<WorkerChannel>> channels_;

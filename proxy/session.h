@@ -27,18 +27,18 @@ namespace serin {
 
 // Bounds on what a client may send; from [limits] in the configuration.
 struct ClientLimits {
-  size_t request_line = 16 * 1024;      // method, target, version; 414 beyond
-  size_t head = 60 * 1024;              // whole head; 431 beyond. FastCGI wants each pair within one 64 KiB record
-  size_t field_count = 128;             // 431 beyond
-  uint64_t body = 128ULL * 1024 * 1024; // 413 beyond
-  size_t chunk_line = 1024;             // size and extensions of one chunk; 400 beyond
-  size_t trailers = 8 * 1024;           // 431 beyond
-  Spool::Limits spool;                  // where bodies go
-  absl::Duration head_timeout = absl::Seconds(15);   // first byte to end of head; 408
-  absl::Duration body_timeout = absl::Minutes(5);    // end of head to end of body; 408
-  absl::Duration idle_timeout = absl::Seconds(75);   // between requests
-  absl::Duration send_timeout = absl::Seconds(60);   // no progress in writing to the client
-  size_t send_buffer = 256 * 1024;                   // unsent bytes per connection before the pool is held back
+  size_t request_line = 16 * 1024;  // method, target, version; 414 beyond
+  size_t head = 60 * 1024;   // whole head; 431 beyond. FastCGI wants each pair within one 64 KiB record
+  size_t field_count = 128;  // 431 beyond
+  uint64_t body = 128ULL * 1024 * 1024;             // 413 beyond
+  size_t chunk_line = 1024;                         // size and extensions of one chunk; 400 beyond
+  size_t trailers = 8 * 1024;                       // 431 beyond
+  Spool::Limits spool;                              // where bodies go
+  absl::Duration head_timeout = absl::Seconds(15);  // first byte to end of head; 408
+  absl::Duration body_timeout = absl::Minutes(5);   // end of head to end of body; 408
+  absl::Duration idle_timeout = absl::Seconds(75);  // between requests
+  absl::Duration send_timeout = absl::Seconds(60);  // no progress in writing to the client
+  size_t send_buffer = 256 * 1024;  // unsent bytes per connection before the pool is held back
 };
 
 // One request's way back. Owned by the session; valid from OnRequest until

@@ -35,9 +35,9 @@ enum class ListenProtocol : uint8_t { kHttp, kHttps, kFastCgi };
 struct ListenerSettings {
   SocketAddress address;
   ListenProtocol protocol = ListenProtocol::kHttp;
-  bool proxy_protocol = false;   // expect PROXY v1 or v2 before anything else
-  uint32_t mode = 0666;          // of a unix socket's file
-  int backlog = 4096;            // listen(2); the kernel caps it at net.core.somaxconn
+  bool proxy_protocol = false;  // expect PROXY v1 or v2 before anything else
+  uint32_t mode = 0666;         // of a unix socket's file
+  int backlog = 4096;           // listen(2); the kernel caps it at net.core.somaxconn
   friend bool operator==(const ListenerSettings&, const ListenerSettings&) = default;
 };
 
@@ -47,18 +47,18 @@ enum class Scripts : uint8_t { kAny, kFrontController };
 
 struct PoolSettings {
   SocketAddress address;
-  std::string root;                              // may be a symlink; resolved when the pool is (re)opened
-  std::string front_controller = "index.php";    // "": a path that names no script is 404
+  std::string root;                            // may be a symlink; resolved when the pool is (re)opened
+  std::string front_controller = "index.php";  // "": a path that names no script is 404
   Scripts scripts = Scripts::kAny;
-  int max_connections = 20;                      // all workers together, idle ones counted
-  int queue_size = 1024;                         // requests waiting for a connection, all workers together
+  int max_connections = 20;  // all workers together, idle ones counted
+  int queue_size = 1024;     // requests waiting for a connection, all workers together
   absl::Duration queue_timeout = absl::Seconds(10);
   KeepAlive keep_alive = KeepAlive::kBusy;
   absl::Duration keep_alive_timeout = absl::Seconds(2);  // keep_alive = "on": longest idle time
   absl::Duration connect_timeout = absl::Seconds(2);
   absl::Duration send_timeout = absl::Seconds(30);
-  absl::Duration read_timeout = absl::Seconds(60);       // between bytes of the answer
-  absl::Duration total_timeout = absl::ZeroDuration();   // whole answer; zero: no limit
+  absl::Duration read_timeout = absl::Seconds(60);          // between bytes of the answer
+  absl::Duration total_timeout = absl::ZeroDuration();      // whole answer; zero: no limit
   std::vector<std::pair<std::string, std::string>> params;  // extra FastCGI params, for this pool
 };
 
@@ -66,11 +66,24 @@ enum class SplitKey : uint8_t { kNone, kCookie, kAddress, kHeader };
 
 struct SplitSettings {
   SplitKey key = SplitKey::kCookie;
-  std::string header;                            // kHeader: lower-case name
+  std::string header;  // kHeader: lower-case name
   std::string cookie_name = "serin_id";
   absl::Duration cookie_max_age = absl::Hours(24 * 30);
-  std::string override_header = "x-serin-route"; // "stable" or "canary"; "": none
+  std::string override_header = "x-serin-route";  // "stable" or "canary"; "": none
   std::string override_cookie = "serin_route";
+};
+
+// [tls]: what https listeners present. The first certificate is the default,
+// the others are chosen by server name.
+struct TlsSettings {
+  struct Certificate {
+    std::string certificate;  // PEM file, leaf first, then its chain
+    std::string key;          // PEM file
+    friend bool operator==(const Certificate&, const Certificate&) = default;
+  };
+  enum class Version : uint8_t { k12, k13 };
+  std::vector<Certificate> certificates;  // empty: no [tls]
+  Version min_version = Version::k12;
 };
 
 enum class AccessLogTarget : uint8_t { kOff, kStdout, kFile };
@@ -81,18 +94,19 @@ struct AccessLogSettings {
 };
 
 struct DataplaneSettings {
-  int workers = 0;                               // 0: one per core
-  int max_client_connections = 20000;            // all workers together
+  int workers = 0;                     // 0: one per core
+  int max_client_connections = 20000;  // all workers together
   std::vector<ListenerSettings> listeners;
   ClientLimits limits;
   PoolSettings pools[kPoolCount];
   SplitSettings split;
   AccessLogSettings access_log;
-  std::string pool_header;                       // e.g. "X-Serin-Pool"; "": not sent
-  std::string server_header = "";                // Server: of answers that PHP gave none
-  std::vector<std::string> trusted_proxies = {"127.0.0.0/8", "::1/128", "unix:"};  // CIDR, or "unix:" for any local peer
-  absl::Duration slow_limit = absl::Seconds(2);  // = [rollout] max_p95
-  bool fatal_stderr_is_error = true;             // "PHP Fatal error" on stderr counts as an error
+  std::string pool_header;         // e.g. "X-Serin-Pool"; "": not sent
+  std::string server_header = "";  // Server: of answers that PHP gave none
+  std::vector<std::string> trusted_proxies = {"127.0.0.0/8", "::1/128",
+                                              "unix:"};  // CIDR, or "unix:" for any local peer
+  absl::Duration slow_limit = absl::Seconds(2);          // = [rollout] max_p95
+  bool fatal_stderr_is_error = true;                     // "PHP Fatal error" on stderr counts as an error
   absl::Duration drain_timeout = absl::Seconds(30);
 };
 

@@ -99,7 +99,8 @@ absl::StatusOr<UniqueFd> Listen(const ListenerSettings& settings) {
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
   if (::bind(fd.get(), raw->get(), raw->size) != 0) return Failure("cannot listen on " + name);
-  if (unix_socket && ::chmod(settings.address.path.c_str(), settings.mode) != 0) return Failure("chmod " + name);
+  if (unix_socket && ::chmod(settings.address.path.c_str(), settings.mode) != 0)
+    return Failure("chmod " + name);
   if (::listen(fd.get(), settings.backlog) != 0) return Failure("cannot listen on " + name);
   return fd;
 }

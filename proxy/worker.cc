@@ -48,7 +48,9 @@ Worker::Worker(int index, WorkerShared& shared, WorkerChannel& channel, std::sha
 
 Worker::~Worker() = default;
 
-void Worker::Configure(std::shared_ptr<const DataplaneSettings> settings, AddressSet trusted_proxies, int workers) {
+void Worker::Configure(std::shared_ptr<const DataplaneSettings> settings, AddressSet trusted_proxies,
+                       std::shared_ptr<const TlsContext> tls, int workers) {
+  tls_ = std::move(tls);
   settings_ = std::move(settings);
   limits_ = settings_->limits;
   trusted_proxies_ = std::move(trusted_proxies);
@@ -85,7 +87,8 @@ void Worker::Accept(UniqueFd fd, ConnectionInfo info) {
   channel_.metrics.ClientAccepted();
   info.serial = ++next_serial_ * PoolGate::kMaxWorkers + static_cast<uint64_t>(index_);
   info.trusted_peer = trusted_proxies_.ContainsPeer(info.peer_address);
-  Connection::Start(host_, limits_, std::move(fd), std::move(info), *this);
+  std::shared_ptr<const TlsContext> tls = info.tls ? tls_ : nullptr;
+  Connection::Start(host_, limits_, std::move(fd), std::move(info), *this, std::move(tls));
   if (host_.table.size() >= max_connections_) UpdateListening();
 }
 
@@ -110,9 +113,9 @@ void Worker::DropConnections() {
   host_.table.ForEach([](Connection& connection) { connection.Drop(); });
 }
 
-std::unique_ptr<Session> Worker::MakeSession(Connection& connection) {
-  return std::make_unique<Http1Session>(connection.info(), limits_, connection, static_cast<RequestHandler&>(*this),
-                                         requests_);
+std::unique_ptr<Session> Worker::MakeSession(Connection& connection, std::string_view /*first*/) {
+  return std::make_unique<Http1Session>(connection.info(), limits_, connection,
+                                        static_cast<RequestHandler&>(*this), requests_);
 }
 
 void Worker::OnRequest(Stream& stream) {
@@ -153,14 +156,15 @@ SplitState Worker::LoadSplit() {
   return split;
 }
 
-void Worker::Observe(Observation& seen, const SplitState& split, const RouteDecision& route, std::string_view script,
-                     std::string_view message) {
+void Worker::Observe(Observation& seen, const SplitState& split, const RouteDecision& route,
+                     std::string_view script, std::string_view message) {
   seen.at = now();
   seen.epoch = split.epoch;
   seen.pool = route.pool;
   seen.role = route.role;
   seen.forced = route.forced;
-  if (!channel_.observations.Push(seen)) channel_.metrics.SetObservationsDropped(channel_.observations.dropped());
+  if (!channel_.observations.Push(seen))
+    channel_.metrics.SetObservationsDropped(channel_.observations.dropped());
   if (!seen.error && !seen.slow) return;
   if (seen.error) {
     FailureDetail detail;
@@ -208,7 +212,8 @@ void Worker::Record(const Outcome& o) {
   access_log_.Append(record);
 }
 
-void Worker::LogHere(const Request& request, const EffectiveClient& client, uint16_t status, Instant received_at) {
+void Worker::LogHere(const Request& request, const EffectiveClient& client, uint16_t status,
+                     Instant received_at) {
   if (!access_log_.enabled()) return;
   AccessRecord record;
   record.time = WallTime(received_at);
@@ -231,7 +236,8 @@ void Worker::OnTick() {
   for (PoolId id : kPools) {
     Pool& pool = Site(id).pool;
     pool.OnTick();
-    channel_.metrics.SetPoolConnections(id, static_cast<uint64_t>(pool.active()), static_cast<uint64_t>(pool.idle()));
+    channel_.metrics.SetPoolConnections(id, static_cast<uint64_t>(pool.active()),
+                                        static_cast<uint64_t>(pool.idle()));
     channel_.metrics.SetQueueDepth(id, static_cast<uint64_t>(pool.queued()));
   }
   UpdateListening();

@@ -22,8 +22,8 @@
 #include "proxy/route/router.h"
 #include "proxy/session.h"
 #include "proxy/settings.h"
-#include "proxy/split/spsc_ring.h"
 #include "proxy/split/split_state.h"
+#include "proxy/split/spsc_ring.h"
 
 namespace serin {
 
@@ -52,7 +52,9 @@ class Worker final : private RequestHandler, private SessionMaker {
 
   // The worker's thread, or the main thread before Run. Each worker gets a
   // snapshot of its own, so that its reference count is nobody else's.
-  void Configure(std::shared_ptr<const DataplaneSettings> settings, AddressSet trusted_proxies, int workers);
+  // `tls` may be null without https listeners.
+  void Configure(std::shared_ptr<const DataplaneSettings> settings, AddressSet trusted_proxies,
+                 std::shared_ptr<const TlsContext> tls, int workers);
   // `fds` are borrowed and in the order of settings->listeners.
   void SetListeners(const std::vector<int>& fds);
   void Run() { loop_.Run(); }
@@ -87,8 +89,8 @@ class Worker final : private RequestHandler, private SessionMaker {
   void Watch(Exchange& exchange) { in_flight_.PushBack(exchange.watch_link); }
   void Recycle(Exchange& exchange) { free_exchanges_.push_back(&exchange); }
   // Completes the observation and passes it on.
-  void Observe(Observation& seen, const SplitState& split, const RouteDecision& route, std::string_view script,
-               std::string_view message);
+  void Observe(Observation& seen, const SplitState& split, const RouteDecision& route,
+               std::string_view script, std::string_view message);
 
   struct Outcome {
     const Request& request;
@@ -121,7 +123,7 @@ class Worker final : private RequestHandler, private SessionMaker {
   void OnSendable(Stream& stream) override;
   void OnRefused(const Request& request, uint16_t status) override;
   // SessionMaker
-  std::unique_ptr<Session> MakeSession(Connection& connection) override;
+  std::unique_ptr<Session> MakeSession(Connection& connection, std::string_view first) override;
 
   PoolSite& Site(PoolId id) { return id == PoolId::kBlue ? blue_ : green_; }
   void OpenRoot(PoolId id);
@@ -144,6 +146,7 @@ class Worker final : private RequestHandler, private SessionMaker {
   std::shared_ptr<const DataplaneSettings> settings_;
   ClientLimits limits_;  // as of settings_, at an address that outlives reloads
   AddressSet trusted_proxies_;
+  std::shared_ptr<const TlsContext> tls_;
   std::string pool_header_;
   RandomSource random_;
   RequestPool requests_;

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+
 namespace serin {
 namespace {
 
@@ -22,15 +24,20 @@ void ConnectionHost::FlushOutput() {
 }
 
 void Connection::Start(ConnectionHost& host, const ClientLimits& limits, UniqueFd fd, ConnectionInfo info,
-                       SessionMaker& maker) {
-  auto* connection = new Connection(host, limits, std::move(fd), std::move(info));  // frees itself: OnTurnEnd
-  connection->session_ = maker.MakeSession(*connection);
+                       SessionMaker& maker, std::shared_ptr<const TlsContext> tls) {
+  auto* connection =
+      new Connection(host, limits, std::move(fd), std::move(info), maker);  // frees itself: OnTurnEnd
+  if (tls) {
+    connection->tls_ = TlsStream::Make(std::move(tls), connection->fd_.get());
+    if (!connection->tls_) return connection->Drop();
+  }
   connection->watch_.Start(host.loop, connection->fd_.get(), true, false, OnReady, connection);
   connection->UpdateDeadline();
 }
 
-Connection::Connection(ConnectionHost& host, const ClientLimits& limits, UniqueFd fd, ConnectionInfo info)
-    : host_(host), limits_(limits), fd_(std::move(fd)), info_(std::move(info)) {
+Connection::Connection(ConnectionHost& host, const ClientLimits& limits, UniqueFd fd, ConnectionInfo info,
+                       SessionMaker& maker)
+    : host_(host), limits_(limits), fd_(std::move(fd)), info_(std::move(info)), maker_(maker) {
   host_.table.Add(table_link_);
 }
 
@@ -45,7 +52,7 @@ void Connection::OnTurnEnd() {
     host_.FlushOutput();
     return Settle();
   }
-  session_->Abandon();
+  if (session_) session_->Abandon();
   host_.FlushOutput();  // ours is thrown away (kDropped), another's is sent
   delete this;
 }
@@ -62,6 +69,7 @@ void Connection::BeginDrain() {
   // A request that has already reached the socket is still to be answered.
   if (watch_.reading()) OnReadable();
   if (state_ != State::kOpen) return;
+  if (!session_) return Drop();
   session_->BeginDrain();
   host_.FlushOutput();
   Settle();
@@ -77,16 +85,55 @@ void Connection::OnReady(void* self, bool readable, bool writable) {
 
 void Connection::OnReadable() {
   if (state_ != State::kOpen) return Discard();
+  if (tls_) return ReadTls();
   const ssize_t n = ::recv(fd_.get(), host_.scratch.data(), host_.scratch.size(), 0);
   if (n > 0) {
     received_ += static_cast<uint64_t>(n);
-    session_->Receive({host_.scratch.data(), static_cast<size_t>(n)});
+    OnBytes({host_.scratch.data(), static_cast<size_t>(n)});
   } else if (n == 0) {
-    half_closed_ = true;
-    if (session_->ReceiveEof() && state_ == State::kOpen) Drop();
+    OnEof();
   } else if (errno != EAGAIN && errno != EINTR) {
     Drop();
   }
+}
+
+// Until OpenSSL holds nothing more: the socket will not wake us for that.
+void Connection::ReadTls() {
+  do {
+    host_.FlushOutput();  // `cipher` is free
+    host_.cipher.clear();
+    size_t n = 0;
+    const TlsStream::Result result = tls_->Receive(host_.scratch, n, host_.cipher);
+    if (!host_.cipher.empty()) SendRaw(host_.cipher);
+    if (state_ != State::kOpen) return;
+    switch (result) {
+      case TlsStream::Result::kBytes:
+        received_ += n;
+        OnBytes({host_.scratch.data(), n});
+        break;
+      case TlsStream::Result::kNothing:
+        return;
+      case TlsStream::Result::kEnd:
+        return OnEof();
+      case TlsStream::Result::kBroken:
+        return unsent_.empty() ? Drop() : CloseWhenSent();
+    }
+  } while (state_ == State::kOpen && session_ && session_->WantsRead() && tls_->has_pending());
+}
+
+void Connection::OnBytes(std::string_view bytes) {
+  if (session_) return session_->Receive(bytes);
+  early_.append(bytes);
+  session_ = maker_.MakeSession(*this, early_);
+  if (!session_) return;
+  const std::string early = std::move(early_);
+  early_ = std::string();
+  session_->Receive(early);
+}
+
+void Connection::OnEof() {
+  half_closed_ = true;
+  if ((!session_ || session_->ReceiveEof()) && state_ == State::kOpen) Drop();
 }
 
 // Closing: what the client still sends is read and thrown away.
@@ -100,7 +147,8 @@ void Connection::Discard() {
 
 void Connection::OnWritable() {
   if (state_ == State::kDropped) return;
-  const ssize_t n = ::send(fd_.get(), unsent_.data() + unsent_offset_, unsent_.size() - unsent_offset_, MSG_NOSIGNAL);
+  const ssize_t n =
+      ::send(fd_.get(), unsent_.data() + unsent_offset_, unsent_.size() - unsent_offset_, MSG_NOSIGNAL);
   if (n < 0) {
     if (errno != EAGAIN && errno != EINTR) Drop();
     return;
@@ -115,7 +163,7 @@ void Connection::OnWritable() {
     unsent_.erase(0, unsent_offset_);
     unsent_offset_ = 0;
   }
-  session_->OnSent();
+  if (session_) session_->OnSent();
 }
 
 // Makes the gather ours; false when bytes must be queued behind unsent_.
@@ -133,7 +181,7 @@ void Connection::Write(std::string_view bytes) {
   if (BecomeSender() && host_.gather.AddCopy(bytes)) return;
   SendGathered();
   if (unsent_.empty() && BecomeSender() && host_.gather.AddCopy(bytes)) return;
-  unsent_.append(bytes);
+  KeepUnsent(bytes);
 }
 
 void Connection::WriteBorrowed(std::string_view bytes) {
@@ -141,7 +189,7 @@ void Connection::WriteBorrowed(std::string_view bytes) {
   if (BecomeSender() && host_.gather.AddBorrowed(bytes)) return;
   SendGathered();
   if (unsent_.empty() && BecomeSender() && host_.gather.AddBorrowed(bytes)) return;
-  unsent_.append(bytes);
+  KeepUnsent(bytes);
 }
 
 size_t Connection::Unsent() const {
@@ -157,6 +205,7 @@ void Connection::SendGathered() {
   OutputGather& gather = host_.gather;
   host_.sender = nullptr;
   if (gather.empty() || state_ == State::kDropped) return gather.Clear();
+  if (tls_) return EncryptGathered();
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(gather.slices());
   message.msg_iovlen = static_cast<size_t>(gather.count());
@@ -184,6 +233,64 @@ void Connection::SendGathered() {
   gather.Clear();
 }
 
+// Behind bytes that the socket has not taken yet.
+void Connection::KeepUnsent(std::string_view bytes) {
+  if (!tls_) {
+    unsent_.append(bytes);
+  } else if (!tls_->Encrypt(bytes, unsent_)) {
+    Drop();
+  }
+}
+
+// Small slices share a record: a head and a short body leave as one.
+void Connection::EncryptGathered() {
+  constexpr size_t kRecord = 16 * 1024;  // RFC 8446 §5.1
+  OutputGather& gather = host_.gather;
+  host_.cipher.clear();
+  std::string& plain = host_.plain;
+  plain.clear();
+  bool ok = true;
+  for (int i = 0; i < gather.count() && ok; ++i) {
+    std::string_view slice(static_cast<const char*>(gather.slices()[i].iov_base), gather.slices()[i].iov_len);
+    while (ok && !slice.empty()) {
+      if (plain.empty() && slice.size() >= kRecord) {
+        ok = tls_->Encrypt(slice.substr(0, slice.size() - slice.size() % kRecord), host_.cipher);
+        slice.remove_prefix(slice.size() - slice.size() % kRecord);
+        continue;
+      }
+      const size_t take = std::min(slice.size(), kRecord - plain.size());
+      plain.append(slice.substr(0, take));
+      slice.remove_prefix(take);
+      if (plain.size() < kRecord) continue;
+      ok = tls_->Encrypt(plain, host_.cipher);
+      plain.clear();
+    }
+  }
+  if (ok && !plain.empty()) ok = tls_->Encrypt(plain, host_.cipher);
+  gather.Clear();
+  if (!ok) return Drop();
+  SendRaw(host_.cipher);
+}
+
+// Sends bytes as they are; keeps what the socket does not take.
+void Connection::SendRaw(std::string_view bytes) {
+  if (!unsent_.empty()) {
+    unsent_.append(bytes);
+    return;
+  }
+  const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  if (n < 0 && errno != EAGAIN && errno != EINTR) return Drop();
+  const size_t taken = n > 0 ? static_cast<size_t>(n) : 0;
+  sent_ += taken;
+  unsent_.append(bytes.substr(taken));
+}
+
+void Connection::CloseTls() {
+  host_.cipher.clear();
+  tls_->Close(host_.cipher);
+  if (!host_.cipher.empty()) SendRaw(host_.cipher);
+}
+
 void Connection::CloseWhenSent() {
   if (state_ != State::kOpen) return;
   state_ = State::kClosing;
@@ -202,13 +309,16 @@ void Connection::Settle() {
   if (state_ == State::kDropped) return;
   const bool unsent = !unsent_.empty();
   if (state_ == State::kClosing && !unsent) {
+    if (tls_) CloseTls();
+    if (state_ == State::kDropped) return;
     if (!linger_ || half_closed_) return Drop();
     ::shutdown(fd_.get(), SHUT_WR);
     state_ = State::kLingering;
     host_.wheel.Arm(*this, host_.loop.now() + kLingerTime);
   }
-  const bool read = !half_closed_ && (state_ == State::kOpen ? session_->WantsRead() : linger_);
-  watch_.Set(read, unsent);
+  const bool read = !half_closed_ && (state_ == State::kOpen ? !session_ || session_->WantsRead() : linger_);
+  watch_.Set(read, !unsent_.empty());
+  if (read && state_ == State::kOpen && tls_ && tls_->has_pending()) watch_.TriggerRead();
   UpdateDeadline();
 }
 
@@ -222,8 +332,10 @@ void Connection::UpdateDeadline() {
     return;
   }
   timing_send_ = false;
-  const SessionPhase phase = session_->phase();
-  if (const auto deadline = session_->Deadline()) {
+  const SessionPhase phase = session_                  ? session_->phase()
+                             : tls_ || !early_.empty() ? SessionPhase::kHead
+                                                       : SessionPhase::kIdle;
+  if (const auto deadline = session_ ? session_->Deadline() : std::nullopt) {
     timed_phase_ = phase;
     return host_.wheel.Arm(*this, *deadline);
   }
@@ -232,16 +344,21 @@ void Connection::UpdateDeadline() {
   if (phase == timed_phase_ && phase != SessionPhase::kIdle) return;
   timed_phase_ = phase;
   switch (phase) {
-    case SessionPhase::kIdle: return host_.wheel.Arm(*this, now + limits_.idle_timeout);
-    case SessionPhase::kHead: return host_.wheel.Arm(*this, now + limits_.head_timeout);
-    case SessionPhase::kBody: return host_.wheel.Arm(*this, now + limits_.body_timeout);
-    case SessionPhase::kResponding: return host_.wheel.Arm(*this, now + kNever);
-    case SessionPhase::kClosing: return host_.wheel.Arm(*this, now + limits_.send_timeout);
+    case SessionPhase::kIdle:
+      return host_.wheel.Arm(*this, now + limits_.idle_timeout);
+    case SessionPhase::kHead:
+      return host_.wheel.Arm(*this, now + limits_.head_timeout);
+    case SessionPhase::kBody:
+      return host_.wheel.Arm(*this, now + limits_.body_timeout);
+    case SessionPhase::kResponding:
+      return host_.wheel.Arm(*this, now + kNever);
+    case SessionPhase::kClosing:
+      return host_.wheel.Arm(*this, now + limits_.send_timeout);
   }
 }
 
 void Connection::OnDeadline() {
-  if (timing_send_ || state_ != State::kOpen) return Drop();
+  if (timing_send_ || state_ != State::kOpen || !session_) return Drop();
   if (session_->Deadline()) {
     session_->OnTimeout();
     host_.FlushOutput();
@@ -253,9 +370,11 @@ void Connection::OnDeadline() {
       session_->OnTimeout();
       host_.FlushOutput();
       return Settle();
-    case SessionPhase::kResponding: return UpdateDeadline();
+    case SessionPhase::kResponding:
+      return UpdateDeadline();
     case SessionPhase::kIdle:
-    case SessionPhase::kClosing: return Drop();
+    case SessionPhase::kClosing:
+      return Drop();
   }
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "proxy/accept/output_gather.h"
+#include "proxy/accept/tls_stream.h"
 #include "proxy/base/intrusive_list.h"
 #include "proxy/base/timer_wheel.h"
 #include "proxy/base/unique_fd.h"
@@ -52,8 +53,10 @@ class ConnectionTable {
 struct ConnectionHost {
   EventLoop& loop;
   TimerWheel& wheel;
-  std::span<char> scratch;       // received bytes, valid during one callback
+  std::span<char> scratch;  // received bytes, valid during one callback
   ConnectionTable table = {};
+  std::string cipher = {};       // TLS records on their way out, during one call
+  std::string plain = {};        // what goes into the next record
   OutputGather gather = {};      // of `sender`
   Connection* sender = nullptr;  // whose output is in `gather`; null: empty
 
@@ -62,10 +65,13 @@ struct ConnectionHost {
   void FlushOutput();
 };
 
-// Makes the session of a new connection, which is its output.
+// Makes the session of a new connection, which is its output, once the
+// protocol is known: by the client's first bytes, or by ALPN.
 class SessionMaker {
  public:
-  virtual std::unique_ptr<Session> MakeSession(Connection& connection) = 0;
+  // `first`: all that has been received so far, not empty. Null: more is
+  // needed to tell (HTTP/2's preface is 24 bytes).
+  virtual std::unique_ptr<Session> MakeSession(Connection& connection, std::string_view first) = 0;
 
  protected:
   ~SessionMaker() = default;
@@ -73,11 +79,14 @@ class SessionMaker {
 
 class Connection final : public SessionOutput, private TimerWheel::Entry, private EventLoop::TurnEnd {
  public:
-  // Takes the socket and starts reading. `limits` must outlive it.
+  // Takes the socket and starts reading. `limits` and `maker` must outlive it.
+  // `tls`: null for cleartext.
   static void Start(ConnectionHost& host, const ClientLimits& limits, UniqueFd fd, ConnectionInfo info,
-                    SessionMaker& maker);
+                    SessionMaker& maker, std::shared_ptr<const TlsContext> tls = nullptr);
 
   const ConnectionInfo& info() const { return info_; }
+  // What ALPN chose; "" without TLS or ALPN.
+  std::string_view alpn() const { return tls_ ? tls_->protocol() : std::string_view(); }
   // Finishes what is in flight, then closes.
   void BeginDrain();
   // Gives up at the end of this turn, whatever is unsent.
@@ -102,17 +111,25 @@ class Connection final : public SessionOutput, private TimerWheel::Entry, privat
   // sent and our side shut down. kDropped: dead, freed at the end of the turn.
   enum class State : uint8_t { kOpen, kClosing, kLingering, kDropped };
 
-  Connection(ConnectionHost& host, const ClientLimits& limits, UniqueFd fd, ConnectionInfo info);
+  Connection(ConnectionHost& host, const ClientLimits& limits, UniqueFd fd, ConnectionInfo info,
+             SessionMaker& maker);
   ~Connection();
 
   void OnDeadline() override;
   void OnTurnEnd() override;
   static void OnReady(void* self, bool readable, bool writable);
   void OnReadable();
+  void ReadTls();
+  void OnBytes(std::string_view bytes);
+  void OnEof();
   void OnWritable();
   void Discard();
   bool BecomeSender();
   void SendGathered();
+  void EncryptGathered();
+  void SendRaw(std::string_view bytes);
+  void KeepUnsent(std::string_view bytes);
+  void CloseTls();
   void Settle();
   void UpdateDeadline();
 
@@ -121,8 +138,11 @@ class Connection final : public SessionOutput, private TimerWheel::Entry, privat
   UniqueFd fd_;
   IoWatch watch_;
   ConnectionInfo info_;
-  std::unique_ptr<Session> session_;
-  std::string unsent_;  // what the socket did not take, from unsent_offset_ on
+  SessionMaker& maker_;
+  std::unique_ptr<TlsStream> tls_;    // null: cleartext
+  std::unique_ptr<Session> session_;  // null: the protocol is not known yet
+  std::string early_;                 // received until then
+  std::string unsent_;                // what the socket did not take, from unsent_offset_ on
   size_t unsent_offset_ = 0;
   uint64_t received_ = 0, sent_ = 0;
   uint64_t discarded_ = 0;

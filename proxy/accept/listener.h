@@ -5,9 +5,9 @@
 
 #include <functional>
 
-#include "proxy/socket.h"
 #include "proxy/event_loop.h"
 #include "proxy/message.h"
+#include "proxy/socket.h"
 
 namespace serin {
 

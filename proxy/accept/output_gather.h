@@ -12,7 +12,7 @@ namespace serin {
 
 class OutputGather {
  public:
-  static constexpr int kMaxSlices = 64;          // far above a head and its records; below IOV_MAX
+  static constexpr int kMaxSlices = 64;            // far above a head and its records; below IOV_MAX
   static constexpr size_t kCopyBytes = 32 * 1024;  // heads and framing; bodies are borrowed
 
   bool empty() const { return count_ == 0; }

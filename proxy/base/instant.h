@@ -24,8 +24,12 @@ class Instant {
   constexpr int64_t nanos() const { return nanos_; }
 
   friend constexpr auto operator<=>(Instant, Instant) = default;
-  friend Instant operator+(Instant a, absl::Duration d) { return Instant(a.nanos_ + absl::ToInt64Nanoseconds(d)); }
-  friend Instant operator-(Instant a, absl::Duration d) { return Instant(a.nanos_ - absl::ToInt64Nanoseconds(d)); }
+  friend Instant operator+(Instant a, absl::Duration d) {
+    return Instant(a.nanos_ + absl::ToInt64Nanoseconds(d));
+  }
+  friend Instant operator-(Instant a, absl::Duration d) {
+    return Instant(a.nanos_ - absl::ToInt64Nanoseconds(d));
+  }
   friend absl::Duration operator-(Instant a, Instant b) { return absl::Nanoseconds(a.nanos_ - b.nanos_); }
 
  private:

@@ -16,8 +16,8 @@ namespace serin {
 class Spool {
  public:
   struct Limits {
-    size_t memory = 64 * 1024;          // bytes kept in memory before a file is opened
-    std::string directory = "/tmp";     // of the unlinked file (O_TMPFILE, or mkstemp + unlink)
+    size_t memory = 64 * 1024;       // bytes kept in memory before a file is opened
+    std::string directory = "/tmp";  // of the unlinked file (O_TMPFILE, or mkstemp + unlink)
   };
 
   // `limits` must outlive the spool.

@@ -30,7 +30,9 @@ class Weight {
   constexpr Weight() = default;
   // Values above 10,000 are clamped: a weight can never mean "more than all".
   static constexpr Weight BasisPoints(uint32_t bp) { return Weight(bp > kFull ? kFull : bp); }
-  static constexpr Weight Percent(uint32_t percent) { return BasisPoints(percent > 100 ? kFull : percent * 100); }
+  static constexpr Weight Percent(uint32_t percent) {
+    return BasisPoints(percent > 100 ? kFull : percent * 100);
+  }
   static constexpr Weight Zero() { return Weight(0); }
   static constexpr Weight All() { return Weight(kFull); }
 

@@ -18,19 +18,6 @@
 
 namespace serin {
 
-// [tls]: what https listeners present. The first certificate is the default,
-// the others are chosen by server name.
-struct TlsSettings {
-  struct Certificate {
-    std::string certificate;  // PEM file, leaf first, then its chain
-    std::string key;          // PEM file
-    friend bool operator==(const Certificate&, const Certificate&) = default;
-  };
-  enum class Version : uint8_t { k12, k13 };
-  std::vector<Certificate> certificates;  // empty: no [tls]
-  Version min_version = Version::k12;
-};
-
 struct RescueSettings {
   bool enabled = true;
   double budget = 0.10;  // rescued requests as a share of all canary requests, 0 to 1

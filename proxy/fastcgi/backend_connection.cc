@@ -58,7 +58,8 @@ void BackendConnection::Send(BackendUser& user, const Spool& body, const PoolSet
   ++requests_;
   sending_ = true;
   body_ended_ = received_any_ = paused_ = false;
-  total_deadline_ = settings.total_timeout > absl::ZeroDuration() ? host_.loop.now() + settings.total_timeout : Instant();
+  total_deadline_ =
+      settings.total_timeout > absl::ZeroDuration() ? host_.loop.now() + settings.total_timeout : Instant();
   ArmDeadline(connecting_ ? settings.connect_timeout : settings.send_timeout);
   if (connecting_) {
     watch_.Start(host_.loop, fd_.get(), false, true, OnReady, this);
@@ -197,7 +198,8 @@ bool BackendConnection::TakeBlock(std::string_view bytes) {
     case RecordDecoder::Result::kError:
       if (user_ != nullptr) Fail(BackendError::kProtocol);
       return false;
-    case RecordDecoder::Result::kEnd: break;
+    case RecordDecoder::Result::kEnd:
+      break;
   }
   if (user_ == nullptr) return false;
   if (decoder_.protocol_status() != RecordDecoder::kRequestComplete) {

@@ -103,7 +103,8 @@ bool Pool::MustYield(int held) const { return gate_.OthersWait(worker_) && held 
 void Pool::OnConnectionFree(BackendConnection& connection, Ended ended) {
   const auto idle_at = std::find(idle_.begin(), idle_.end(), &connection);
   if (idle_at != idle_.end()) return GiveUp(connection);
-  const bool may_keep = ended == Ended::kWhole && settings_->keep_alive != KeepAlive::kOff && !MustYield(active_ + idle());
+  const bool may_keep =
+      ended == Ended::kWhole && settings_->keep_alive != KeepAlive::kOff && !MustYield(active_ + idle());
   if (may_keep && queued_ > 0 && queue_.front().waiter->may_reuse_) {
     ++reused_;
     return Dequeue().OnBackend(connection);
@@ -137,7 +138,8 @@ void Pool::Recycle(BackendConnection& connection) {
 // A slot of ours is free (one more than active_ and idle_ say): for the next of
 // our requests, or for the others.
 void Pool::ServeNext() {
-  if (queued_ > 0 && !MustYield(active_ + idle() + 1) && host_.loop.now() >= backlog_full_until_) return OpenFor(Dequeue());
+  if (queued_ > 0 && !MustYield(active_ + idle() + 1) && host_.loop.now() >= backlog_full_until_)
+    return OpenFor(Dequeue());
   gate_.Release(worker_);
 }
 

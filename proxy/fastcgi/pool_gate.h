@@ -40,7 +40,8 @@ class PoolGate {
 
   // The connection is closed: its slot goes to a waiting worker or back.
   void Release(int worker) {
-    if (in_use_.load(std::memory_order_relaxed) <= limit_.load(std::memory_order_relaxed) && Grant(worker)) return;
+    if (in_use_.load(std::memory_order_relaxed) <= limit_.load(std::memory_order_relaxed) && Grant(worker))
+      return;
     in_use_.fetch_sub(1, std::memory_order_seq_cst);
     // Whoever began to wait between the two lines above saw no free slot.
     // Sequential consistency: either it sees ours now, or we see it here.
@@ -84,7 +85,8 @@ class PoolGate {
 
   // A place in the queue, bounded over all workers.
   bool TryQueue() {
-    if (queued_.fetch_add(1, std::memory_order_relaxed) < queue_limit_.load(std::memory_order_relaxed)) return true;
+    if (queued_.fetch_add(1, std::memory_order_relaxed) < queue_limit_.load(std::memory_order_relaxed))
+      return true;
     queued_.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }

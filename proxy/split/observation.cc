@@ -7,16 +7,26 @@ namespace serin {
 
 std::string_view Name(BackendError error) {
   switch (error) {
-    case BackendError::kNone: return "none";
-    case BackendError::kRefused: return "refused";
-    case BackendError::kSaturated: return "saturated";
-    case BackendError::kConnectTimeout: return "connect_timeout";
-    case BackendError::kSendTimeout: return "send_timeout";
-    case BackendError::kReset: return "reset";
-    case BackendError::kTruncated: return "truncated";
-    case BackendError::kReadTimeout: return "read_timeout";
-    case BackendError::kProtocol: return "protocol";
-    case BackendError::kOverloaded: return "overloaded";
+    case BackendError::kNone:
+      return "none";
+    case BackendError::kRefused:
+      return "refused";
+    case BackendError::kSaturated:
+      return "saturated";
+    case BackendError::kConnectTimeout:
+      return "connect_timeout";
+    case BackendError::kSendTimeout:
+      return "send_timeout";
+    case BackendError::kReset:
+      return "reset";
+    case BackendError::kTruncated:
+      return "truncated";
+    case BackendError::kReadTimeout:
+      return "read_timeout";
+    case BackendError::kProtocol:
+      return "protocol";
+    case BackendError::kOverloaded:
+      return "overloaded";
   }
   return "none";
 }

@@ -30,26 +30,27 @@ std::string_view Name(BackendError error);
 
 // The pool is not there at all: the dead-pool rule (verdict.md) counts these.
 constexpr bool MeansDeadPool(BackendError error) {
-  return error == BackendError::kRefused || error == BackendError::kSaturated || error == BackendError::kReset;
+  return error == BackendError::kRefused || error == BackendError::kSaturated ||
+         error == BackendError::kReset;
 }
 
 // One request, or one half of it: a request that passes the latency limit
 // while in flight is reported at once as slow (has_latency only) and when it
 // ends for its outcome (has_outcome only). An ordinary request reports both.
 struct Observation {
-  Instant at;                 // when the worker knew, steady clock
-  uint64_t client = 0;        // hash of the client's address; 0: unknown
-  Epoch epoch;                // the split that routed it
-  uint32_t latency_us = 0;    // valid with has_latency; saturates at 71 minutes
-  uint16_t status = 0;        // of the pool's answer; 0: none came
+  Instant at;               // when the worker knew, steady clock
+  uint64_t client = 0;      // hash of the client's address; 0: unknown
+  Epoch epoch;              // the split that routed it
+  uint32_t latency_us = 0;  // valid with has_latency; saturates at 71 minutes
+  uint16_t status = 0;      // of the pool's answer; 0: none came
   PoolId pool = PoolId::kBlue;
   Role role = Role::kStable;  // the pool's role in that epoch
   BackendError backend_error = BackendError::kNone;
   bool has_outcome : 1 = true;
   bool has_latency : 1 = true;
-  bool error : 1 = false;     // 5xx, a backend error, or a fatal on stderr
-  bool slow : 1 = false;      // over the latency limit
-  bool forced : 1 = false;    // routed by an override: never part of a verdict
+  bool error : 1 = false;   // 5xx, a backend error, or a fatal on stderr
+  bool slow : 1 = false;    // over the latency limit
+  bool forced : 1 = false;  // routed by an override: never part of a verdict
   bool client_left : 1 = false;
 };
 static_assert(sizeof(Observation) <= 40);

@@ -31,8 +31,9 @@ struct SplitState {
   constexpr uint64_t cohort_salt() const { return Mix64(0x5E2114CA9A21E5ULL + rollout); }
 
   constexpr uint64_t Pack() const {
-    return uint64_t{epoch.value()} << 32 | uint64_t{rollout} << 16 | uint64_t{canary_weight.basis_points()} << 2 |
-           static_cast<uint64_t>(canary_pool) << 1 | static_cast<uint64_t>(engaged);
+    return uint64_t{epoch.value()} << 32 | uint64_t{rollout} << 16 |
+           uint64_t{canary_weight.basis_points()} << 2 | static_cast<uint64_t>(canary_pool) << 1 |
+           static_cast<uint64_t>(engaged);
   }
   static constexpr SplitState Unpack(uint64_t word) {
     SplitState state;
