@@ -237,12 +237,18 @@ std::string StatusJson(const Report& report, const ProcessInfo& process) {
          {"green", PoolJson(report.pools[Index(PoolId::kGreen)])}}},
        {"reason", report.reason},
        {"alarm", report.alarm},
+       {"alarm_reason", report.alarm_reason},
+       {"manual", report.manual},
+       {"undoable", report.undoable},
+       {"step_requests", report.step_requests},
+       {"expected_requests", Rounded(report.expected_requests)},
        {"evidence", {{"errors", Rounded(report.error_evidence)}, {"latency", Rounded(report.slow_evidence)}}},
        {"reverts",
         {{"error_rate", report.reverts_error_rate},
          {"latency", report.reverts_latency},
          {"dead_pool", report.reverts_dead_pool},
-         {"operator", report.reverts_operator}}},
+         {"operator", report.reverts_operator},
+         {"journal", report.reverts_journal}}},
        {"epoch", report.split.epoch.value()},
        {"version", process.version},
        {"started_at", Rfc3339(process.started_at)},
@@ -292,7 +298,8 @@ AdminAnswer AdminApi::Read(std::string_view path, std::string_view query) {
     return Answer(200, {{"state", Name(report->state)},
                         {"reason", report->reason},
                         {"explanation", report->explanation},
-                        {"alarm", report->alarm}});
+                        {"alarm", report->alarm},
+                        {"alarm_reason", report->alarm_reason}});
   }
   answer.subscribe = path == "/v1/events";
   answer.body = StatusJson(*report, backend_.GetProcessInfo()) + "\n";

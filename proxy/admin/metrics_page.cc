@@ -188,6 +188,7 @@ void AddRollout(Families& families, const Report& report) {
   families.Add(report.reverts_latency, {{"reason", "latency"}});
   families.Add(report.reverts_dead_pool, {{"reason", "dead_pool"}});
   families.Add(report.reverts_operator, {{"reason", "operator"}});
+  families.Add(report.reverts_journal, {{"reason", "journal"}});
   families.Gauge("serin_split_epoch", "Version of the split; grows with every change.",
                  report.split.epoch.value());
   families.Counter("serin_observations_total", "Observations the controller has judged.",

@@ -42,8 +42,9 @@ TEST_F(AdminApiTest, StatusHasTheDocumentedShape) {
       R"({"role":"stable","requests":750,"errors":3,"slow":1,"error_ratio":0.004,"p95_seconds":0.12},)"
       R"("green":)"
       R"({"role":"canary","requests":250,"errors":2,"slow":0,"error_ratio":0.008,"p95_seconds":0.11}},)"
-      R"("reason":"holding at 25% until 12:00","alarm":false,"evidence":{"errors":0.333333,"latency":0.0},)"
-      R"("reverts":{"error_rate":0,"latency":0,"dead_pool":0,"operator":0},"epoch":7,"version":"1.2.3",)"
+      R"("reason":"holding at 25% until 12:00","alarm":false,"alarm_reason":"",)"
+      R"("manual":false,"undoable":false,"step_requests":0,"expected_requests":0.0,"evidence":{"errors":0.333333,"latency":0.0},)"
+      R"("reverts":{"error_rate":0,"latency":0,"dead_pool":0,"operator":0,"journal":0},"epoch":7,"version":"1.2.3",)"
       R"("started_at":"2025-12-31T23:59:59.042Z","workers":2})"
       "\n");
 }
@@ -57,7 +58,7 @@ TEST_F(AdminApiTest, ObservedIsNullWithoutRequests) {
 TEST_F(AdminApiTest, ExplainSaysWhy) {
   backend_.report = SteppingReport();
   EXPECT_EQ(Get("/v1/explain").body, R"({"state":"stepping","reason":"holding at 25% until 12:00",)"
-                                     R"("explanation":"A paragraph.","alarm":false})"
+                                     R"("explanation":"A paragraph.","alarm":false,"alarm_reason":""})"
                                      "\n");
 }
 
