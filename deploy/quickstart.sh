@@ -61,9 +61,10 @@ order=()
 
 # start NAME COMMAND...: in the background, as the user, with a log of its own.
 start() {
-  local name=$1
+  local name=$1 log=$tmp/log/$1.log
   shift
-  "${as_user[@]}" env HOME="$tmp" "$@" </dev/null >>"$tmp/log/$name.log" 2>&1 &
+  if [[ $EUID -eq 0 ]]; then touch "$log" && chown "$user" "$log"; fi
+  "${as_user[@]}" env HOME="$tmp" "$@" </dev/null >>"$log" 2>&1 &
   pid[$name]=$!
   order=("$name" "${order[@]}")
 }
@@ -301,7 +302,8 @@ for _ in {1..20}; do
 done
 good "reverted by itself after $(report seconds) s; everybody is on v2 again"
 good "bad answers that visitors saw: $(report bad) of $(report requests)"
-good "why: $(report reason)"
+good "why:"
+report reason | fold -s -w 92 | sed 's/^/      /'
 
 # --- What next ---------------------------------------------------------------
 if [[ $once == yes ]]; then

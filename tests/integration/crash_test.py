@@ -38,8 +38,8 @@ class CrashTest(SerinCase):
         self.green.behave = lambda request: "error"
         self.load()
         self.daemon.ctl("start", "v2")
-        while self.daemon.state() != "reverted":
-            pass  # as tight as can be: the kill must come right after
+        # As tight as can be: the kill must come right after.
+        wait_for(lambda: self.daemon.state() == "reverted", 20, "the revert", interval=0)
         self.daemon.restart_after_kill()
         status = self.daemon.status()
         self.assertEqual((status["state"], status["weight"]["target"]), ("reverted", 0))

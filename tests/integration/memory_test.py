@@ -50,7 +50,7 @@ class MemoryTest(SerinCase):
             reader.close()
 
     def test_a_long_queue_is_bounded_in_memory(self):
-        daemon = self.serin({"pools": {"blue": {"max_connections": 1}}})
+        daemon = self.serin({"server": {"workers": 1}, "pools": {"blue": {"max_connections": 1}}})
         self.warm(daemon)
         before = self.resident(daemon)
         self.blue.behave = lambda request: "hang" if request.query("hold") else "ok"

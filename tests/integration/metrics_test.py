@@ -30,6 +30,7 @@ class MetricsTest(SerinCase):
             if moment == "after traffic":
                 self.traffic()
             if moment == "in a rollout":
+                self.daemon.ctl("abort")
                 self.daemon.ctl("start", "v2")
             result = subprocess.run(["promtool", "check", "metrics"], input=self.daemon.metrics_text(), text=True,
                                     capture_output=True, check=False)
@@ -37,6 +38,8 @@ class MetricsTest(SerinCase):
 
     def test_the_names_of_the_contract_are_there(self):
         self.traffic()
+        # What is seen in the window is there after the controller's next look.
+        wait_for(lambda: "\nserin_canary_observed_ratio" in self.daemon.metrics_text(), 5, "the window's figures")
         text = self.daemon.metrics_text()
         for name in NAMES:
             self.assertIn("\n" + name, text)
@@ -52,7 +55,20 @@ class MetricsTest(SerinCase):
         self.assertEqual(self.daemon.metric_sum("serin_requests_total", code="500"), 20)
         self.assertEqual(self.daemon.metric_sum("serin_request_duration_seconds_count"), 200)
         self.assertEqual(self.daemon.metric_sum("serin_canary_weight_ratio"), 0.25)
-        self.assertAlmostEqual(self.daemon.metric_sum("serin_canary_observed_ratio"), 0.25, delta=0.01)
+        wait_for(lambda: abs(self.daemon.metric_sum("serin_canary_observed_ratio") - 0.25) < 0.01, 5, "the share")
+
+    def test_connections_and_bytes_are_counted(self):
+        self.traffic()
+        self.daemon.get("/", method="POST", body=b"x" * 200000)
+        self.assertEqual(self.daemon.get("/%00").status, 400)
+        wait_for(lambda: self.daemon.metric_sum("serin_client_connections") == 0, 5, "closed connections to be seen")
+        self.assertEqual(self.daemon.metric_sum("serin_client_connections_accepted_total"), 26)
+        self.assertGreater(self.daemon.metric_sum("serin_received_bytes_total"), 200000)
+        self.assertGreater(self.daemon.metric_sum("serin_sent_bytes_total"), 26 * 50)
+        self.assertGreaterEqual(self.daemon.metric_sum("serin_pool_connections_opened_total"), 20)
+        self.assertEqual(self.daemon.metric_sum("serin_pool_connections"), 0)
+        self.assertEqual(self.daemon.metric_sum("serin_refused_requests_total", code="400"), 1)
+        self.assertEqual(self.daemon.metric_sum("serin_spilled_total"), 1)
 
     def test_exactly_one_state_is_set(self):
         for prepare in (lambda: None, lambda: self.daemon.ctl("start", "v2"), lambda: self.daemon.ctl("pause")):
