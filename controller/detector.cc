@@ -126,9 +126,9 @@ void DifferenceTest::Configure(Weight weight, double rho) {
 
 void DifferenceTest::Update(bool canary) {
   for (size_t j = 0; j < kRatios; ++j) {
-    // Twice the threshold is remembered at most: an old difference must not
-    // hide for long that both pools fail now.
-    level_[j] = std::clamp(level_[j] + (canary ? up_[j] : down_[j]), 0.0, 2 * kDifferenceThreshold);
+    // Little more than the threshold is remembered: an old difference must not
+    // hide for longer than some 20 failures that both pools fail now.
+    level_[j] = std::clamp(level_[j] + (canary ? up_[j] : down_[j]), 0.0, 1.25 * kDifferenceThreshold);
   }
 }
 

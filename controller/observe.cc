@@ -178,7 +178,7 @@ Sample Observer::Take(const Observation& observation) {
   last_at_ = at;
 
   Window& window = windows_[Index(observation.pool)];
-  window.counts.Advance(at);
+  Advance(at);
   Counts counts;
   // Each request has its time exactly once, at the latest when it ends.
   counts.routed = observation.has_latency;
@@ -193,7 +193,6 @@ Sample Observer::Take(const Observation& observation) {
   counts.slow = sample.slow;
   window.counts.Add(counts);
   if (sample.timed) {
-    window.latency.Advance(at);
     window.latency.Record(observation.latency_us);
   }
   return sample;
