@@ -244,16 +244,17 @@ start_fpm() {
 }
 serinctl() { "${as_user[@]}" "$tmp/bin/serinctl" --socket "$tmp/run/admin.sock" "$@"; }
 release_at() { curl -fsS "$url/health" | sed -n 's/.*"release":"\([^"]*\)".*/\1/p'; }
-# report KEY...: from what the last watch_until left behind.
+# report KEY...: from what the last roll_out left behind.
 report() {
   python3 - "$tmp/report.json" "$@" <<'PYTHON'
 import functools, json, sys
 print(functools.reduce(lambda value, key: value[key], sys.argv[2:], json.load(open(sys.argv[1]))))
 PYTHON
 }
-watch_until() {
-  python3 "$tmp/demo/watch.py" --socket "$tmp/run/admin.sock" --stats "$tmp/stats.json" --until "$1" \
-    --report "$tmp/report.json"
+# roll_out RELEASE STATE: start it and show it until it ends; it must end in that state.
+roll_out() {
+  python3 "$tmp/demo/watch.py" --socket "$tmp/run/admin.sock" --stats "$tmp/stats.json" --until "$2" \
+    --report "$tmp/report.json" -- "$tmp/bin/serinctl" --socket "$tmp/run/admin.sock" start "$1"
 }
 
 chapter "Two PHP-FPM masters, Serin before them, nginx in front"
@@ -274,8 +275,7 @@ good "400 visitors send about 150 requests a second"
 
 # --- Act one: a good release -------------------------------------------------
 chapter "A good release: serinctl start v2"
-serinctl start v2 >/dev/null
-watch_until stable || fail "the rollout of v2 was not promoted"
+roll_out v2 stable || fail "the rollout of v2 was not promoted"
 [[ $(report roles stable) == green ]] || fail "the roles were not swapped"
 for _ in {1..20}; do
   [[ $(release_at) == v2 ]] || fail "the site is not release v2 for everybody"
@@ -295,8 +295,7 @@ deploy() {
 }
 chapter "A bad release: v3-broken fails one request in five; serinctl start v3-broken"
 deploy blue v3-broken
-serinctl start v3-broken >/dev/null
-watch_until reverted || fail "the broken release was not reverted"
+roll_out v3-broken reverted || fail "the broken release was not reverted"
 for _ in {1..20}; do
   [[ $(release_at) == v2 ]] || fail "the site is not back on release v2"
 done
@@ -311,7 +310,6 @@ if [[ $once == yes ]]; then
   exit 0
 fi
 ctl="$tmp/bin/serinctl --socket $tmp/run/admin.sock"
-[[ ${#as_user[@]} -eq 0 ]] || ctl="sudo $ctl"
 chapter "It is all yours until Ctrl-C. In another terminal:"
 cat <<EOF
   ${dim}# watch it; a person's view is at $url${plain}

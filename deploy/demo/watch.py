@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Shows a rollout as it goes and waits for its end.
+"""Starts a rollout, shows how it goes and waits for its end.
 
-    watch.py --socket admin.sock --stats FILE --until stable [--timeout 90] [--report FILE]
+    watch.py --socket admin.sock --stats FILE --until stable [--timeout 90] [--report FILE] COMMAND...
 
-To be run when a rollout has been started. One line per change: state, weight,
-observed share, errors and p95 of both pools, bad answers that visitors saw.
+COMMAND starts the rollout, such as: serinctl start v2. One line per change:
+state, weight, observed share, errors and p95 of both pools, and the bad
+answers that visitors saw since the start.
 Exit status 0 when the rollout ended in the state of --until, 1 when it ended
 in the other one or not in time. The report is a JSON object:
   {"state": …, "reason": …, "roles": {…}, "requests": …, "bad": …, "seconds": …}
@@ -15,6 +16,7 @@ import http.client
 import json
 import os
 import socket
+import subprocess
 import sys
 import time
 
@@ -89,8 +91,10 @@ def main():
     parser.add_argument("--until", required=True, choices=ENDS)
     parser.add_argument("--timeout", type=float, default=120.0)
     parser.add_argument("--report", help="file for the outcome as JSON")
+    parser.add_argument("command", nargs="+", help="what starts the rollout")
     arguments = parser.parse_args()
     screen, began, before = Screen(), time.time(), stats_of(arguments.stats)
+    subprocess.run(arguments.command, check=True, stdout=subprocess.DEVNULL)
     screen.head()
     shown, last_line = None, 0.0
     while True:
