@@ -122,7 +122,8 @@ int Commands::WaitForTheEnd(const std::string& canary) const {
     const bool swapped = status->state == "stable" && status->stable == canary;
     result = swapped ? kExitOk : kExitReverted;
     if (!json_) Print(swapped ? "promoted: " + status->release + " is stable now\n" : "");
-    if (!swapped) Complain("reverted: " + status->reason);
+    if (!swapped)
+      Complain(status->reason.starts_with("reverted") ? status->reason : "reverted: " + status->reason);
     return true;
   });
   return followed != kExitOk ? followed : result;

@@ -13,16 +13,18 @@
 namespace serin {
 namespace {
 
-std::string ConfFile(const std::string& name) {
+std::string TreeFile(const std::string& name) {
   // This file is tests/config/conf_files_test.cc of the same tree.
   const std::string here = __FILE__;
-  const std::string path = here.substr(0, here.rfind("/tests/")) + "/conf/" + name;
+  const std::string path = here.substr(0, here.rfind("/tests/")) + "/" + name;
   std::ifstream in(path);
   EXPECT_TRUE(in.good()) << path;
   std::stringstream text;
   text << in.rdbuf();
   return text.str();
 }
+
+std::string ConfFile(const std::string& name) { return TreeFile("conf/" + name); }
 
 // serin.toml with every default written out: "#name = …" loses its "#".
 std::string Uncommented() {
@@ -77,6 +79,14 @@ TEST(ConfFilesTest, EveryKnownKeyIsInTheExample) {
     // [pools.green] has the same keys and refers to [pools.blue].
     if (key.starts_with("pools.green.")) key.replace(0, 12, "pools.blue.");
     EXPECT_TRUE(shown.count(key)) << key << " is not in conf/serin.toml";
+  }
+}
+
+TEST(ConfFilesTest, EveryKnownKeyIsInTheManual) {
+  const std::string manual = TreeFile("docs/CONFIGURATION.md");
+  for (const std::string& key : KnownConfigKeys()) {
+    const std::string name = key.substr(key.rfind('.') + 1);
+    if (name != "*") EXPECT_NE(manual.find("| `" + name + "` |"), manual.npos) << key;
   }
 }
 
