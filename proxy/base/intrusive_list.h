@@ -40,6 +40,7 @@ class IntrusiveList {
   void PushBack(T& item) { static_cast<ListNode&>(item).InsertBefore(head_); }
   void PushFront(T& item) { static_cast<ListNode&>(item).InsertBefore(*head_.next_); }
   T& front() { return static_cast<T&>(*head_.next_); }
+  const T& front() const { return static_cast<const T&>(*head_.next_); }
   T& PopFront() {
     T& item = front();
     static_cast<ListNode&>(item).Unlink();

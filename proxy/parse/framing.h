@@ -31,6 +31,7 @@ class Framing {
   BodyKind kind() const {
     return encodings_ > 0 ? BodyKind::kChunked : length_ > 0 ? BodyKind::kLength : BodyKind::kNone;
   }
+  bool has_length() const { return lengths_ > 0; }
   uint64_t length() const { return length_; }
 
  private:
