@@ -12,7 +12,8 @@ constexpr std::string_view kPrefix = "observations-";
 
 FileRecorder::FileRecorder(std::string state_directory)
     : FileRecorder(OpenDisk(std::move(state_directory))) {}
-FileRecorder::FileRecorder(std::unique_ptr<Disk> disk) : disk_(std::move(disk)), journal_(*disk_) {}
+FileRecorder::FileRecorder(std::unique_ptr<Disk> disk, size_t journal_size)
+    : disk_(std::move(disk)), journal_(*disk_, journal_size) {}
 
 absl::Status FileRecorder::Lock() {
   if (locked_) return absl::OkStatus();

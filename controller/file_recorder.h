@@ -28,8 +28,8 @@ class FileRecorder : public Recorder {
   static constexpr size_t kRecordings = 4;
 
   explicit FileRecorder(std::string state_directory);
-  // For tests: another disk.
-  explicit FileRecorder(std::unique_ptr<Disk> disk);
+  // For tests: another disk, a smaller journal.
+  explicit FileRecorder(std::unique_ptr<Disk> disk, size_t journal_size = Journal::kSize);
 
   // Makes the directory if need be and takes its lock. For main, before
   // anything is served: FailedPrecondition when another serin has it. Restore

@@ -150,8 +150,9 @@ absl::StatusOr<Recovery> Journal::Open() {
     recovery.lost = text.lost;
     recovery.warnings.insert(recovery.warnings.begin(), text.warnings.begin(), text.warnings.end());
     end_ = text.end;
+    allocated_ = text.size;
     damaged = text.damaged;
-    rotate = damaged || text.size != bytes->size() || end_ + 2 * kReserve > text.size;
+    rotate = damaged || text.size != bytes->size() || end_ + kReserve + kReserve / 2 > text.size;
   }
   recovery = RecoverRoles(std::move(recovery));
   Recall(recovery);
@@ -193,10 +194,7 @@ void Journal::Recall(const Recovery& recovery) {
 Recovery Journal::RecoverRoles(Recovery recovery) {
   const absl::StatusOr<std::string> bytes = disk_.Read(kRoles, kMaxJournalLine);
   const std::optional<SplitState> roles = bytes.ok() ? DecodeRoles(*bytes) : std::nullopt;
-  if (!roles) {
-    roles_written_ = Other(recovery.rollout.split.canary_pool);  // so that the next write makes the file
-    return recovery;
-  }
+  if (!roles) return recovery;
   roles_written_ = roles->canary_pool;
   recovery.last_epoch = std::max(recovery.last_epoch, roles->epoch);
   if (recovery.fresh) {
@@ -231,15 +229,18 @@ absl::Status Journal::Rotate(const char* keep_as) {
   file_.reset();
   absl::StatusOr<std::unique_ptr<DiskFile>> file = disk_.Create(kNew);
   if (!file.ok()) return file.status();
-  std::string bytes = EncodeHeader(kSize);
-  for (const Record& record : history_) bytes += EncodeRecord(record);
+  std::string body;
+  for (const Record& record : history_) body += EncodeRecord(record);
   for (Record record : last_) {
     // Its line of history is among the above already.
     if (record.kind == RecordKind::kResult) record.event.clear();
-    bytes += EncodeRecord(record);
+    body += EncodeRecord(record);
   }
+  constexpr size_t kMaxHeader = 64;
+  const size_t size = std::max(size_, body.size() + kMaxHeader + 2 * kReserve);
+  std::string bytes = EncodeHeader(size) + body;
   const size_t end = bytes.size();
-  bytes.resize(std::max(kSize, end + kReserve), '\n');
+  bytes.resize(size, '\n');
   absl::Status status = (*file)->WriteAt(0, bytes);
   if (status.ok()) status = (*file)->Sync();
   // A second name, not another one: there is no moment without a journal.
@@ -249,12 +250,13 @@ absl::Status Journal::Rotate(const char* keep_as) {
   if (!status.ok()) return status;
   file_ = *std::move(file);
   end_ = end;
+  allocated_ = size;
   return absl::OkStatus();
 }
 
 absl::Status Journal::Append(const std::string& line, bool use_reserve, bool sync) {
   if (file_ == nullptr) return absl::UnavailableError("the journal is not open");
-  if (end_ + line.size() > (use_reserve ? kSize : kSize - kReserve)) {
+  if (end_ + line.size() > (use_reserve ? allocated_ : allocated_ - kReserve)) {
     return absl::ResourceExhaustedError("the journal is full");
   }
   absl::Status status = file_->WriteAt(end_, line);
@@ -290,8 +292,10 @@ absl::Status Journal::Write(const Record& record, Care care) {
     }
   }
   if (status.ok() && record.kind == RecordKind::kResult) {
+    // A second line of defence: the record is safe without it, and the next
+    // result tries again.
     const SplitState& split = record.rollout.split;
-    if (split.canary_pool != roles_written_) return WriteRoles(split);
+    if (split.canary_pool != roles_written_) WriteRoles(split).IgnoreError();
   }
   return status;
 }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,7 +62,8 @@ class Journal {
   static constexpr char kDamaged[] = "journal.damaged";    // set aside for people
   static constexpr char kRoles[] = "roles";
 
-  explicit Journal(Disk& disk) : disk_(disk) {}
+  // `size`: smaller ones for tests.
+  explicit Journal(Disk& disk, size_t size = kSize) : disk_(disk), size_(size) {}
 
   // Reads and, if need be, repairs. An error means that it cannot be written.
   absl::StatusOr<Recovery> Open();
@@ -78,12 +80,14 @@ class Journal {
   Recovery RecoverRoles(Recovery recovery);
 
   Disk& disk_;
+  size_t size_;
   std::unique_ptr<DiskFile> file_;  // null: not open, or failed
   size_t end_ = 0;
+  size_t allocated_ = 0;  // the file's size
   // For rotation: what a restart must find.
   std::vector<Record> history_;            // kHistory, the latest 1,000
   std::vector<Record> last_;               // the last settled record, and an intent after it
-  PoolId roles_written_ = PoolId::kGreen;  // canary of the roles file
+  std::optional<PoolId> roles_written_;  // canary of the roles file
 };
 
 }  // namespace serin

@@ -338,11 +338,17 @@ std::optional<SplitState> DecodeRoles(std::string_view line) {
   return split;
 }
 
-// Does a bad line hold more bytes than it says? Then its LF is gone, and it
-// has swallowed a record that may matter.
-static bool SwallowedAnother(std::string_view line) {
+// Can this bad line be the beginning of one record, as a write that was cut
+// short leaves it? If its head is damaged, or it holds more bytes than its head
+// says, it may have swallowed a record that matters.
+static bool IsOneCutShort(std::string_view line) {
+  constexpr size_t kHead = 15;
+  if (line.size() < kHead) return true;
   size_t length = 0;
-  return line.size() > 15 && ParseNumber(line.substr(9, 5), length) && line.size() > length + 15;
+  uint32_t crc = 0;
+  const auto crc_end = std::from_chars(line.data(), line.data() + 8, crc, 16);
+  return crc_end.ptr == line.data() + 8 && ParseNumber(line.substr(9, 5), length) &&
+         line.size() <= length + kHead;
 }
 
 JournalText ReadJournal(std::string_view bytes) {
@@ -358,13 +364,9 @@ JournalText ReadJournal(std::string_view bytes) {
   size_t bad_bytes = 0;  // since the last good record
   size_t bad_lines = 0;
   size_t last_end = text.end;
-  for (size_t at = text.end; at < bytes.size();) {
+  for (size_t at = text.end; (at = bytes.find_first_not_of('\n', at)) != std::string_view::npos;) {
     const std::string_view line = bytes.substr(at, bytes.find('\n', at) - at);
     const size_t next = at + line.size() + 1;
-    if (line.empty()) {
-      at = next;
-      continue;
-    }
     last_end = next;
     if (std::optional<Record> record = DecodeRecord(line)) {
       if (bad_lines > 0 && size) {
@@ -377,7 +379,7 @@ JournalText ReadJournal(std::string_view bytes) {
     } else if (at > 0 || size) {
       text.damaged = true;
       bad_bytes += line.size();
-      if (SwallowedAnother(line)) ++bad_lines;
+      if (!IsOneCutShort(line)) ++bad_lines;
       ++bad_lines;
     }
     at = next;

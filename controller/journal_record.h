@@ -47,8 +47,8 @@ struct JournalText {
 //
 // - A bad line with good ones after it is skipped: the last good record says
 //   everything.
-// - One bad line at the end is a write that was cut short, by a crash or by a
-//   full disk. What it was about never happened, or (a revert) is also in the
+// - One bad line at the end that looks like a write cut short, by a crash or a
+//   full disk: what it was about never happened, or (a revert) is also in the
 //   line before it. It is cut.
 // - More than that, a missing header, or a file cut off without free room
 //   after its last line: any number of decisions may be missing. Lost.

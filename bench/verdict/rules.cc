@@ -33,12 +33,12 @@ class OurJudge : public RuleModel {
 };
 
 // Looks at the last minute's share every so often, and reverts after so many
-// failed looks, in all or in a row. Without enough requests a look says nothing.
+// failed looks. Without enough requests a look says nothing.
 struct Looks {
   int64_t every_seconds;
   int failures;
-  bool in_a_row;
-  bool aligned;  // to the rollout's start; else the phase is anybody's guess
+  bool next_look_acts;  // what a look finds is acted on at the next one
+  bool aligned;         // to the rollout's start; else the phase is anybody's guess
   int64_t least;
 };
 
@@ -70,9 +70,9 @@ class PolledShare : public RuleModel {
     window_.Advance(Instant::FromNanos(next_look_));
     const Counts& counts = window_.sum();
     const bool failed = counts.outcomes >= looks_.least && counts.error_ratio() > limit_;
-    if (failed) return ++failures_ >= looks_.failures;
-    if (looks_.in_a_row) failures_ = 0;
-    return false;
+    const bool acts = looks_.next_look_acts && failures_ >= looks_.failures;
+    if (failed) ++failures_;
+    return acts || (!looks_.next_look_acts && failures_ >= looks_.failures);
   }
 
   double limit_;
@@ -103,7 +103,7 @@ std::string_view Name(RuleKind kind) {
     case RuleKind::kWindow100:
       return "60 s window, min 100 (literal)";
     case RuleKind::kLookEachMinute:
-      return "one look a minute, two in a row";
+      return "one look a minute";
     case RuleKind::kFlagger:
       return "Flagger model: 10 looks, every 10 s";
     case RuleKind::kArgo:
@@ -122,9 +122,9 @@ std::unique_ptr<RuleModel> MakeRule(RuleKind kind, const Plan& plan, double rate
       return std::make_unique<OurJudge>(WindowOnly(plan, 20), rate, false);
     case RuleKind::kWindow100:
       return std::make_unique<OurJudge>(WindowOnly(plan, 100), rate, false);
-    // As an alert with "for: 1m" has it.
+    // A rate over the last minute, and a script that acts on what it saw a minute ago.
     case RuleKind::kLookEachMinute:
-      return std::make_unique<PolledShare>(plan, Looks{60, 2, true, true, 20});
+      return std::make_unique<PolledShare>(plan, Looks{60, 1, true, true, 20});
     // analysis: {interval: 10s, threshold: 10}, request-success-rate over 1m.
     case RuleKind::kFlagger:
       return std::make_unique<PolledShare>(plan, Looks{10, 10, false, false, 1});
