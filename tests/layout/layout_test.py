@@ -11,7 +11,7 @@ TOP_LEVEL = {"CMakeLists.txt", "CMakePresets.json", "README.md", "proxy", "contr
              "deploy", "docs"}  # and dot-files
 
 STATIONS = ("accept", "parse", "route", "fastcgi", "respond", "observe")
-SHARED = ("message", "session", "settings", "event_loop")  # what the stations hand each other
+SHARED = ("message", "session", "settings", "event_loop", "socket")  # what the stations hand each other
 JOINTS = ("exchange", "worker")                             # the only ones in the data plane that see several stations
 
 # Part → the parts it may include. A part not named as a key is the application, which may see all.
@@ -37,7 +37,7 @@ LIBRARIES = {
     "libcurl": (r"curl/", r"proxy/(admin/\w*webhook\w*|serinctl|ctl/\w+)\.(h|cc)"),
     "spdlog": (r"spdlog/", r"proxy/base/log\.cc"),
 }
-FEW = 3  # files per library
+FEW = 3  # nouns per library, each a header and its source
 
 FUNCTION_LINES = 70
 FILE_LINES = {".cc": 400, ".h": 200}
@@ -149,7 +149,7 @@ class ArrowsTest(unittest.TestCase):
             users = {name for name in SOURCES for header in includes(name) if re.match(headers, header)}
             with self.subTest(library):
                 self.assertEqual([name for name in users if not re.fullmatch(places, name)], [])
-                self.assertLessEqual(len(users), FEW, sorted(users))
+                self.assertLessEqual(len({os.path.splitext(name)[0] for name in users}), FEW, sorted(users))
 
     def test_what_a_part_may_not_use(self):
         rules = {r"\bthrow\b": "we throw nothing", r"absl::Mutex": "false races under ThreadSanitizer",
