@@ -101,10 +101,11 @@ struct DataplaneSettings {
   PoolSettings pools[kPoolCount];
   SplitSettings split;
   AccessLogSettings access_log;
+  bool request_ids = true;         // begin a traceparent and an X-Request-ID where a request has none
   std::string pool_header;         // e.g. "X-Serin-Pool"; "": not sent
   std::string server_header = "";  // Server: of answers that PHP gave none
-  std::vector<std::string> trusted_proxies = {"127.0.0.0/8", "::1/128",
-                                              "unix:"};  // CIDR, or "unix:" for any local peer
+  // CIDRs, or "unix:" for any local peer. Not loopback: whoever proxies over TCP says so here.
+  std::vector<std::string> trusted_proxies = {"unix:"};
   absl::Duration slow_limit = absl::Seconds(2);          // = [rollout] max_p95
   bool fatal_stderr_is_error = true;                     // "PHP Fatal error" on stderr counts as an error
   absl::Duration drain_timeout = absl::Seconds(30);
