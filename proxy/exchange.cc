@@ -53,6 +53,12 @@ void Exchange::Begin(Stream& stream) {
   settings_ = worker_.settings();
   const Request& request = stream.request();
   client_ = EffectiveClientOf(request, *request.connection, worker_.trusted_proxies());
+  front_ = FrontServerOf(request);
+  if (settings_->request_ids) {
+    trace_.Begin(request, worker_.random());
+  } else {
+    trace_.Note(request);
+  }
   split_ = worker_.LoadSplit();
   route_ = Route(request, client_, split_, settings_->split, worker_.split_cell(), worker_.random());
   if (!FindScript()) return;
@@ -68,8 +74,11 @@ void Exchange::Begin(Stream& stream) {
 bool Exchange::FindScript() {
   const PoolSettings& pool = settings_->pools[Index(route_.pool)];
   const Request& request = stream_->request();
-  script_ = ResolveScript(request.path(), {pool.scripts, pool.front_controller}, worker_.probe(route_.pool),
-                          script_scratch_);
+  const ScriptRules rules{pool.scripts, pool.front_controller};
+  FileProbe& probe = worker_.probe(route_.pool);
+  script_ = front_.script.empty()
+                ? ResolveScript(request.path(), rules, probe, script_scratch_)
+                : ResolveNamedScript(front_.script, request.path(), rules, probe, script_scratch_);
   switch (script_.kind) {
     case ScriptMatch::Kind::kScript:
       return true;
@@ -102,6 +111,10 @@ bool Exchange::EncodeRequest(std::string& out) {
   context.server_address = from.local_address;
   context.server_port = client_.server_port;
   context.https = client_.https;
+  context.front_root = front_.root;
+  context.front_script = !front_.script.empty() && script_.script_name == front_.script;
+  context.request_id = trace_.begun_request_id();
+  context.traceparent = trace_.begun_traceparent();
   if (!AppendParams(writer, request, context)) return false;
   writer.Finish();
   return true;
@@ -310,7 +323,7 @@ void Exchange::Observe(uint16_t pool_status, bool client_left) {
 
 void Exchange::Record(uint16_t sent_status, std::string_view error) {
   worker_.Record({stream_->request(), client_, split_, route_, received_at_, sent_at_, sent_status,
-                  body_bytes_, ElapsedNanos(), error});
+                  body_bytes_, ElapsedNanos(), error, trace_.request_id(), trace_.traceparent()});
 }
 
 void Exchange::Finish() {

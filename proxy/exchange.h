@@ -15,8 +15,10 @@
 #include "proxy/fastcgi/pool.h"
 #include "proxy/respond/cgi_head.h"
 #include "proxy/route/forwarded.h"
+#include "proxy/route/front_server.h"
 #include "proxy/route/router.h"
 #include "proxy/route/script.h"
+#include "proxy/route/trace.h"
 #include "proxy/session.h"
 #include "proxy/split/observation.h"
 #include "proxy/split/split_state.h"
@@ -73,6 +75,8 @@ class Exchange final : private PoolWaiter, private BackendUser {
   SplitState split_;
   RouteDecision route_;
   EffectiveClient client_;
+  FrontServer front_;  // FastCGI in
+  TraceIds trace_;
   ScriptMatch script_;
   std::string script_scratch_;
   BackendConnection* connection_ = nullptr;

@@ -22,6 +22,8 @@ struct ConnectionInfo {
   std::string local_address;
   uint16_t local_port = 0;
   bool tls = false;
+  bool fastcgi = false;       // the listener's protocol: a web server in front that takes us for PHP-FPM
+  bool proxy_header = false;  // a PROXY header comes before anything else; then the addresses are its
   bool trusted_peer = false;  // peer is in trusted_proxies: its X-Forwarded-* are believed
   uint64_t serial = 0;        // number of the connection within the process
   int64_t peer_uid = -1;      // SO_PEERCRED of a unix socket; -1 elsewhere

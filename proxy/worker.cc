@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "proxy/base/log.h"
+#include "proxy/parse/fastcgi_session.h"
 #include "proxy/parse/http1_session.h"
 
 namespace serin {
@@ -114,6 +115,11 @@ void Worker::DropConnections() {
 }
 
 std::unique_ptr<Session> Worker::MakeSession(Connection& connection, std::string_view /*first*/) {
+  if (connection.info().fastcgi) {
+    return std::make_unique<FastCgiSession>(connection.info(), limits_, connection,
+                                            static_cast<RequestHandler&>(*this), requests_,
+                                            settings_->max_client_connections);
+  }
   return std::make_unique<Http1Session>(connection.info(), limits_, connection,
                                         static_cast<RequestHandler&>(*this), requests_);
 }
@@ -205,8 +211,8 @@ void Worker::Record(const Outcome& o) {
   record.epoch = o.split.epoch.value();
   record.forced = o.route.forced;
   record.error = o.error;
-  record.request_id = o.request.Find("x-request-id").value_or("");
-  record.traceparent = o.request.Find("traceparent").value_or("");
+  record.request_id = o.request_id;
+  record.traceparent = o.traceparent;
   record.user_agent = o.request.Find("user-agent").value_or("");
   record.referer = o.request.Find("referer").value_or("");
   access_log_.Append(record);

@@ -102,6 +102,7 @@ class Worker final : private RequestHandler, private SessionMaker {
     uint64_t body_bytes;
     int64_t elapsed_nanos;
     std::string_view error;
+    std::string_view request_id, traceparent;
   };
   // Counts and logs a request that a pool was chosen for.
   void Record(const Outcome& outcome);
@@ -124,6 +125,9 @@ class Worker final : private RequestHandler, private SessionMaker {
   void OnRefused(const Request& request, uint16_t status) override;
   // SessionMaker
   std::unique_ptr<Session> MakeSession(Connection& connection, std::string_view first) override;
+  bool TrustsPeer(std::string_view peer_address) override {
+    return trusted_proxies_.ContainsPeer(peer_address);
+  }
 
   PoolSite& Site(PoolId id) { return id == PoolId::kBlue ? blue_ : green_; }
   void OpenRoot(PoolId id);

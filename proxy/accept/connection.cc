@@ -27,6 +27,7 @@ void Connection::Start(ConnectionHost& host, const ClientLimits& limits, UniqueF
                        SessionMaker& maker, std::shared_ptr<const TlsContext> tls) {
   auto* connection =
       new Connection(host, limits, std::move(fd), std::move(info), maker);  // frees itself: OnTurnEnd
+  if (connection->info_.proxy_header) connection->proxy_ = std::make_unique<ProxyHeaderReader>();
   if (tls) {
     connection->tls_ = TlsStream::Make(std::move(tls), connection->fd_.get());
     if (!connection->tls_) return connection->Drop();
@@ -85,6 +86,7 @@ void Connection::OnReady(void* self, bool readable, bool writable) {
 
 void Connection::OnReadable() {
   if (state_ != State::kOpen) return Discard();
+  if (proxy_) return ReadProxyHeader();
   if (tls_) return ReadTls();
   const ssize_t n = ::recv(fd_.get(), host_.scratch.data(), host_.scratch.size(), 0);
   if (n > 0) {
@@ -95,6 +97,29 @@ void Connection::OnReadable() {
   } else if (errno != EAGAIN && errno != EINTR) {
     Drop();
   }
+}
+
+// Looks first, then takes the header and not a byte more: what follows it may
+// be TLS, which reads for itself.
+void Connection::ReadProxyHeader() {
+  const ssize_t seen = ::recv(fd_.get(), host_.scratch.data(), host_.scratch.size(), MSG_PEEK);
+  if (seen < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (seen <= 0) return Drop();
+  std::string_view rest(host_.scratch.data(), static_cast<size_t>(seen));
+  const ProxyHeaderReader::Result result = proxy_->Read(rest);
+  const size_t taken = static_cast<size_t>(seen) - rest.size();
+  if (result == ProxyHeaderReader::Result::kBad) return Drop();
+  if (::recv(fd_.get(), host_.scratch.data(), taken, 0) != static_cast<ssize_t>(taken)) return Drop();
+  if (result == ProxyHeaderReader::Result::kMore) return;
+  if (const auto& named = proxy_->addresses()) {
+    info_.peer_address = named->peer_address;
+    info_.peer_port = named->peer_port;
+    info_.local_address = named->local_address;
+    info_.local_port = named->local_port;
+    info_.trusted_peer = maker_.TrustsPeer(info_.peer_address);
+  }
+  proxy_.reset();
+  OnReadable();
 }
 
 // Until OpenSSL holds nothing more: the socket will not wake us for that.
@@ -332,9 +357,9 @@ void Connection::UpdateDeadline() {
     return;
   }
   timing_send_ = false;
-  const SessionPhase phase = session_                  ? session_->phase()
-                             : tls_ || !early_.empty() ? SessionPhase::kHead
-                                                       : SessionPhase::kIdle;
+  const SessionPhase phase = session_                            ? session_->phase()
+                             : proxy_ || tls_ || !early_.empty() ? SessionPhase::kHead
+                                                                 : SessionPhase::kIdle;
   if (const auto deadline = session_ ? session_->Deadline() : std::nullopt) {
     timed_phase_ = phase;
     return host_.wheel.Arm(*this, *deadline);

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "proxy/accept/output_gather.h"
+#include "proxy/accept/proxy_protocol.h"
 #include "proxy/accept/tls_stream.h"
 #include "proxy/base/intrusive_list.h"
 #include "proxy/base/timer_wheel.h"
@@ -72,6 +73,8 @@ class SessionMaker {
   // `first`: all that has been received so far, not empty. Null: more is
   // needed to tell (HTTP/2's preface is 24 bytes).
   virtual std::unique_ptr<Session> MakeSession(Connection& connection, std::string_view first) = 0;
+  // Is that client, named by a PROXY header, one of the trusted proxies?
+  virtual bool TrustsPeer(std::string_view /*peer_address*/) { return false; }
 
  protected:
   ~SessionMaker() = default;
@@ -119,6 +122,7 @@ class Connection final : public SessionOutput, private TimerWheel::Entry, privat
   void OnTurnEnd() override;
   static void OnReady(void* self, bool readable, bool writable);
   void OnReadable();
+  void ReadProxyHeader();
   void ReadTls();
   void OnBytes(std::string_view bytes);
   void OnEof();
@@ -139,10 +143,11 @@ class Connection final : public SessionOutput, private TimerWheel::Entry, privat
   IoWatch watch_;
   ConnectionInfo info_;
   SessionMaker& maker_;
-  std::unique_ptr<TlsStream> tls_;    // null: cleartext
-  std::unique_ptr<Session> session_;  // null: the protocol is not known yet
-  std::string early_;                 // received until then
-  std::string unsent_;                // what the socket did not take, from unsent_offset_ on
+  std::unique_ptr<ProxyHeaderReader> proxy_;  // null: no header is expected, or no longer
+  std::unique_ptr<TlsStream> tls_;            // null: cleartext
+  std::unique_ptr<Session> session_;          // null: the protocol is not known yet
+  std::string early_;                         // received until then
+  std::string unsent_;                        // what the socket did not take, from unsent_offset_ on
   size_t unsent_offset_ = 0;
   uint64_t received_ = 0, sent_ = 0;
   uint64_t discarded_ = 0;

@@ -66,6 +66,8 @@ void Listener::AcceptSome() {
       }
     }
     info.tls = settings_.protocol == ListenProtocol::kHttps;
+    info.fastcgi = settings_.protocol == ListenProtocol::kFastCgi;
+    info.proxy_header = settings_.proxy_protocol;
     on_accept_(std::move(fd), std::move(info));
   }
 }

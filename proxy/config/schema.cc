@@ -79,6 +79,8 @@ void ServerKeys(std::vector<Key<Config>>& keys) {
   keys.push_back(TextKey<C>(
       "server.server_header", "printable ASCII, or \"\" for none", IsPrintable,
       [](C & c) -> auto& { return c.dataplane.server_header; }));
+  keys.push_back(BooleanKey<C>(
+      "server.request_ids", [](C & c) -> auto& { return c.dataplane.request_ids; }));
   keys.push_back(WordKey<C, LogLevel>(
       "server.log_level",
       {{"debug", LogLevel::kDebug},

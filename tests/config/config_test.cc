@@ -58,6 +58,7 @@ max_connections = 500
 drain_timeout = "1m30s"
 trusted_proxies = ["10.0.0.0/8", "unix:"]
 pool_header = "X-Serin-Pool"
+request_ids = false
 log_level = "warning"
 [limits]
 body = "2GiB"
@@ -130,6 +131,7 @@ directory = "/tmp/state"
   EXPECT_EQ(dataplane.drain_timeout, absl::Seconds(90));
   EXPECT_EQ(dataplane.trusted_proxies, (std::vector<std::string>{"10.0.0.0/8", "unix:"}));
   EXPECT_EQ(dataplane.pool_header, "X-Serin-Pool");
+  EXPECT_FALSE(dataplane.request_ids);
   EXPECT_EQ(config.log_level, LogLevel::kWarning);
   EXPECT_EQ(dataplane.limits.body, uint64_t{2} << 30);
   EXPECT_EQ(dataplane.limits.field_count, 64u);

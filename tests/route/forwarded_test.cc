@@ -162,6 +162,55 @@ TEST_F(ForwardedTest, IgnoresAHostThatIsNone) {
   }
 }
 
+class FastCgiClientTest : public ForwardedTest {
+ protected:
+  FastCgiClientTest() {
+    connection = ConnectionInfo();  // a unix socket's peer
+    request.protocol = Protocol::kFastCgi;
+  }
+};
+
+TEST_F(FastCgiClientTest, TheParamsSayWhoTheClientIs) {
+  request.AddParam("REMOTE_ADDR", "203.0.113.7");
+  request.AddParam("REMOTE_PORT", "40001");
+  request.AddParam("HTTPS", "on");
+  request.AddParam("SERVER_PORT", "8443");
+  request.AddField("x-forwarded-for", "198.51.100.1");
+  request.AddField("x-forwarded-host", "evil.example");
+  const EffectiveClient client = Client();
+  EXPECT_EQ(client.address, "203.0.113.7");
+  EXPECT_EQ(client.port, 40001);
+  EXPECT_TRUE(client.https);
+  EXPECT_EQ(client.server_port, 8443);
+  EXPECT_EQ(client.authority, "internal:8080");
+  EXPECT_EQ(client.key, ClientKey("203.0.113.7"));
+}
+
+TEST_F(FastCgiClientTest, BehindATrustedProxyTheHopsSayIt) {
+  request.AddParam("REMOTE_ADDR", "10.0.0.9");
+  request.AddField("x-forwarded-for", "198.51.100.1, 203.0.113.8");
+  EXPECT_EQ(Client().address, "203.0.113.8");
+}
+
+TEST_F(FastCgiClientTest, TheSchemeIsHttpsOrRequestScheme) {
+  EXPECT_FALSE(Client().https);
+  request.AddParam("REQUEST_SCHEME", "https");
+  EXPECT_TRUE(Client().https);
+  EXPECT_EQ(Client().server_port, 443);
+  request.AddParam("HTTPS", "OFF");
+  EXPECT_FALSE(Client().https);
+  request.AddParam("HTTPS", "");
+  EXPECT_TRUE(Client().https);
+}
+
+TEST_F(FastCgiClientTest, WhatIsNoAddressIsNobody) {
+  for (const char* address : {"unix:", "", "localhost", "203.0.113.7:80"}) {
+    request.AddParam("REMOTE_ADDR", address);
+    EXPECT_EQ(Client().address, "") << address;
+    EXPECT_EQ(Client().key, 0u) << address;
+  }
+}
+
 TEST(AuthorityTest, IsAHostWithOrWithoutAPort) {
   for (const char* good : {"shop.example", "shop.example:8080", "SHOP.example.", "a_b", "127.0.0.1:80",
                            "[::1]", "[::1]:80", "xn--bcher-kva.example", "x:1", "x:65535"}) {

@@ -227,5 +227,50 @@ TEST(SlashLocationTest, EncodesWhatALocationCannotCarry) {
   EXPECT_EQ(Location("/a b\r\nX: y?#%\"<>\xC3\xA4"), "/a%20b%0D%0AX:%20y%3F%23%25%22%3C%3E%C3%A4/");
 }
 
+// --- Named by a web server in front ------------------------------------------------
+
+class NamedScriptTest : public ScriptTest {
+ protected:
+  ScriptMatch ResolveNamed(std::string_view script, std::string_view path = "/some/page") {
+    return ResolveNamedScript(script, path, rules, probe, scratch);
+  }
+};
+
+TEST_F(NamedScriptTest, StandsWhenItIsThere) {
+  EXPECT_EQ(ResolveNamed("/wp-login.php"), Script("/wp-login.php"));
+  EXPECT_EQ(ResolveNamed("/.well-known/check.php"), Script("/.well-known/check.php"));
+}
+
+TEST_F(NamedScriptTest, ThatTheReleaseDoesNotHaveGoesByThePath) {
+  EXPECT_EQ(ResolveNamed("/gone.php", "/gone.php"), Script("/index.php"));
+  EXPECT_EQ(ResolveNamed("/gone.php", "/wp-admin/index.php/x"), Script("/wp-admin/index.php", "/x"));
+}
+
+TEST_F(NamedScriptTest, IsNeverHiddenNorAnythingButPhp) {
+  EXPECT_EQ(ResolveNamed("/.git/hook.php"), Script("/index.php"));
+  EXPECT_EQ(ResolveNamed("/uploads/x.jpg"), Script("/index.php"));
+  EXPECT_EQ(ResolveNamed("/wp-admin"), Script("/index.php"));
+  EXPECT_EQ(ResolveNamed("/wp-admin/../wp-login.php"), Script("/index.php"));
+  EXPECT_EQ(ResolveNamed(std::string_view("/wp-login.php\0.php", 18)), Script("/index.php"));
+  EXPECT_EQ(ResolveNamed("/wp-login.PHP"), Script("/index.php"));
+}
+
+TEST_F(NamedScriptTest, OutsideTheRootIsForbidden) {
+  probe.files["/link.php"] = FileKind::kOutside;
+  EXPECT_EQ(ResolveNamed("/link.php").kind, Kind::kForbidden);
+}
+
+TEST_F(NamedScriptTest, IsTakenByItsNameWhenTheRootIsNotVisible) {
+  probe.shown = false;
+  EXPECT_EQ(ResolveNamed("/wp-login.php"), Script("/wp-login.php"));
+  EXPECT_EQ(ResolveNamed("/.git/hook.php"), Script("/index.php"));
+  EXPECT_EQ(ResolveNamed("/uploads/x.jpg"), Script("/index.php"));
+}
+
+TEST_F(NamedScriptTest, DoesNotGoPastTheFrontController) {
+  rules.scripts = Scripts::kFrontController;
+  EXPECT_EQ(ResolveNamed("/wp-login.php"), Script("/index.php"));
+}
+
 }  // namespace
 }  // namespace serin
