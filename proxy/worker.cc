@@ -6,6 +6,8 @@
 #include "proxy/base/log.h"
 #include "proxy/parse/fastcgi_session.h"
 #include "proxy/parse/http1_session.h"
+#include "proxy/parse/http2_session.h"
+#include "proxy/parse/preface.h"
 
 namespace serin {
 namespace {
@@ -114,14 +116,20 @@ void Worker::DropConnections() {
   host_.table.ForEach([](Connection& connection) { connection.Drop(); });
 }
 
-std::unique_ptr<Session> Worker::MakeSession(Connection& connection, std::string_view /*first*/) {
-  if (connection.info().fastcgi) {
-    return std::make_unique<FastCgiSession>(connection.info(), limits_, connection,
-                                            static_cast<RequestHandler&>(*this), requests_,
+std::unique_ptr<Session> Worker::MakeSession(Connection& connection, std::string_view first) {
+  auto& handler = static_cast<RequestHandler&>(*this);
+  const ConnectionInfo& info = connection.info();
+  if (info.fastcgi) {
+    return std::make_unique<FastCgiSession>(info, limits_, connection, handler, requests_,
                                             settings_->max_client_connections);
   }
-  return std::make_unique<Http1Session>(connection.info(), limits_, connection,
-                                        static_cast<RequestHandler&>(*this), requests_);
+  // HTTP/2 by ALPN or by prior knowledge (RFC 9113 §3.2, §3.3).
+  const Sniffed sniffed = connection.alpn() == "h2" ? Sniffed::kHttp2 : Sniff(first);
+  if (sniffed == Sniffed::kNeedMore) return nullptr;
+  if (sniffed == Sniffed::kHttp2) {
+    return std::make_unique<Http2Session>(info, limits_, connection, handler, requests_);
+  }
+  return std::make_unique<Http1Session>(info, limits_, connection, handler, requests_);
 }
 
 void Worker::OnRequest(Stream& stream) {
