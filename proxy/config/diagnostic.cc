@@ -80,8 +80,11 @@ std::optional<std::string> Suggest(std::string_view word, const std::vector<std:
   std::optional<std::string> best;
   size_t best_distance = 0;
   for (const std::string& candidate : known) {
+    const size_t shorter = std::min(word.size(), candidate.size());
+    const size_t most = std::max<size_t>(1, shorter / 3);
+    if (std::max(word.size(), candidate.size()) - shorter > most) continue;  // the distance is at least that
     const size_t distance = EditDistance(word, candidate);
-    if (distance > std::max<size_t>(1, std::min(word.size(), candidate.size()) / 3)) continue;
+    if (distance > most) continue;
     if (!best || distance < best_distance) {
       best = candidate;
       best_distance = distance;

@@ -16,7 +16,7 @@ namespace {
 std::string TreeFile(const std::string& name) {
   // This file is tests/config/conf_files_test.cc of the same tree.
   const std::string here = __FILE__;
-  const std::string path = here.substr(0, here.rfind("/tests/")) + "/" + name;
+  const std::string path = here.substr(0, here.rfind("tests/config/")) + name;
   std::ifstream in(path);
   EXPECT_TRUE(in.good()) << path;
   std::stringstream text;
@@ -102,6 +102,7 @@ TEST(ConfFilesTest, TheDefaultsShownAreTheDefaults) {
   EXPECT_EQ(a.drain_timeout, b.drain_timeout);
   EXPECT_EQ(a.trusted_proxies, b.trusted_proxies);
   EXPECT_EQ(a.pool_header, b.pool_header);
+  EXPECT_EQ(a.request_ids, b.request_ids);
   EXPECT_EQ(a.server_header, b.server_header);
   EXPECT_EQ(a.fatal_stderr_is_error, b.fatal_stderr_is_error);
   EXPECT_EQ(a.slow_limit, b.slow_limit);
