@@ -137,12 +137,11 @@ void Controller::State::Restart(Now now) {
                 .rollout = rollout,
                 .memory = judge.Memory()};
   NoteJournal(recorder.Write(record, Care::kDurable), now);
-  if (journal_lost && rollout.active()) {
-    rollout = RevertChange(rollout, "", "", journal_trouble).next;
-    ++reverts_journal;
-  }
   NoteHistory({now.wall, record.event, rollout.release, rollout.split.canary_weight, rollout.state, "serin",
                std::move(reason)});
+  if (!journal_lost || !rollout.active()) return;
+  ++reverts_journal;
+  Apply(RevertChange(rollout, "revert", "serin", "the journal cannot be written: " + journal_trouble), now);
 }
 
 // --- Observations --------------------------------------------------------------
@@ -331,13 +330,15 @@ absl::Status Controller::Execute(const Command& command, Now now) {
   absl::StatusOr<std::optional<Change>> change = CommandChange(s.rollout, s.plan, named);
   if (!change.ok()) return change.status();
   if (!change->has_value()) return absl::OkStatus();
-  const bool towards_canary = (*change)->direction == Direction::kTowardsCanary;
+  s.restart_trouble.clear();  // a person is here, and has been told
   const bool reverts = command.verb == Verb::kAbort || command.verb == Verb::kUndo;
   if (!s.Apply(**std::move(change), now)) {
     return absl::FailedPreconditionError(fmt::format("the journal cannot be written: {}", s.journal_trouble));
   }
-  if (reverts) s.CountRevert(RevertReason::kOperator);
-  if (towards_canary && s.journal_lost) return absl::OkStatus();  // applied; the next tick takes it back
+  if (reverts) {
+    s.CountRevert(RevertReason::kOperator);
+    s.Publish(now);
+  }
   return absl::OkStatus();
 }
 

@@ -137,6 +137,20 @@ std::unique_ptr<Disk> OpenDisk(std::string directory) {
 }
 
 absl::StatusOr<Recovery> Journal::Open() {
+  absl::StatusOr<Recovery> recovery = OpenFile();
+  // We come back stable, and cannot write that down. The next restart must not
+  // believe the old journal either.
+  if (recovery.ok()) return recovery;
+  disk_.Rename(kName, kDamaged).IgnoreError();
+  Recovery stable;
+  stable.lost = true;
+  stable = RecoverRoles(std::move(stable));
+  if (!roles_written_) return recovery;
+  stable.warnings.emplace_back(recovery.status().message());
+  return stable;
+}
+
+absl::StatusOr<Recovery> Journal::OpenFile() {
   const absl::StatusOr<std::string> bytes = disk_.Read(kName, kReadLimit);
   if (!bytes.ok() && !absl::IsNotFound(bytes.status())) return bytes.status();
   Recovery recovery;
@@ -289,6 +303,11 @@ absl::Status Journal::Write(const Record& record, Care care) {
       status = absl::ResourceExhaustedError(rotated.message());
     } else {
       status = absl::UnavailableError(rotated.message());
+      // Users have been moved to stable and nothing can say so. A journal that
+      // says otherwise must not be believed by a restart: without one it comes
+      // back stable. Renaming often works where writing does not (a bad block,
+      // a quota); if it fails too, the guard is what is left.
+      if (record.towards_stable) disk_.Rename(kName, kDamaged).IgnoreError();
     }
   }
   if (status.ok() && record.kind == RecordKind::kResult) {

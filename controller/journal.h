@@ -71,6 +71,7 @@ class Journal {
   size_t used() const { return end_; }
 
  private:
+  absl::StatusOr<Recovery> OpenFile();
   absl::Status Append(const std::string& line, bool use_reserve, bool sync);
   // A new file with the history and the last state; the old one is kept as `keep_as`.
   absl::Status Rotate(const char* keep_as);

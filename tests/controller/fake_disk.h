@@ -97,6 +97,7 @@ class FakeDisk : public Disk {
   }
   absl::Status Rename(const std::string& from, const std::string& to) override {
     if (absl::Status status = Call("rename", from); !status.ok()) return status;
+    if (!content_.files.contains(from)) return absl::NotFoundError(from);
     content_.files[to] = content_.files[from];
     content_.files.erase(from);
     return absl::OkStatus();
