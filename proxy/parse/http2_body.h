@@ -20,8 +20,9 @@ class Http2Body {
   // Of size(), what takes memory.
   size_t kept() const { return kept_.size() - offset_; }
 
-  // Gives it room before the first Append: a buffer that may have capacity.
-  bool needs_buffer() const { return kept_.capacity() < kSmallString; }
+  // Before the first Append: it could do with a buffer that may have capacity.
+  bool needs_buffer() const { return kept_.empty() && !has_buffer(); }
+  bool has_buffer() const { return kept_.capacity() >= kSmallString; }
   void set_buffer(std::string buffer) { kept_ = std::move(buffer); }
 
   void Append(std::string_view bytes) { kept_.append(bytes); }

@@ -286,10 +286,9 @@ void Http2Codec::Interleave(int32_t id) {
   nghttp2_session_change_extpri_stream_priority(session_.get(), id, &priority, 1);
 }
 
-void Http2Codec::BeginDrain() {
-  nghttp2_submit_shutdown_notice(session_.get());
-  nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr);
-}
+void Http2Codec::BeginDrain() { nghttp2_submit_shutdown_notice(session_.get()); }
+
+void Http2Codec::SubmitPing() { nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr); }
 
 void Http2Codec::Goaway() {
   nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE,

@@ -103,8 +103,10 @@ class Http2Codec {
   // From now on the stream takes turns with others frame by frame. Otherwise one
   // answer follows the other, which is better for short ones.
   void Interleave(int32_t id);
-  // Asks the client to open no more streams, and for a PING that says it has heard.
+  // Asks the client to open no more streams.
   void BeginDrain();
+  // OnPong answers. Overtakes what is not yet framed.
+  void SubmitPing();
   // Streams that open from now on are ignored; those open are answered.
   void Goaway();
   // GOAWAY and nothing after it. Not during Receive or Send.

@@ -1,7 +1,7 @@
 #include "proxy/parse/http2_session.h"
 
 #include <algorithm>
-#include <cassert>
+#include <utility>
 
 namespace serin {
 namespace {
@@ -46,6 +46,11 @@ void Http2Session::OnTurnEnd() {
   scheduled_ = false;
   if (closed_) return;
   Pump();
+  if (std::exchange(ping_due_, false)) {
+    // Not before: nghttp2 would send it ahead of the GOAWAY that it is to follow.
+    codec_.SubmitPing();
+    Pump();
+  }
   if (flooded_) codec_.Terminate(Http2Error::kEnhanceYourCalm);
   Deliver();
   NotifySendable();
@@ -83,7 +88,7 @@ void Http2Session::Abandon() {
 
 void Http2Session::BeginDrain() {
   if (draining_ || closed_) return;
-  draining_ = true;
+  draining_ = ping_due_ = true;
   drain_since_ = Instant::Now();
   codec_.BeginDrain();
   Schedule();
@@ -167,7 +172,9 @@ void Http2Session::Release(Http2Stream& stream) {
   if (fields_of_ == &stream) fields_of_ = nullptr;
   if (stream.state.wants_sendable) --wanting_;
   kept_ -= stream.body.kept();
-  if (!stream.body.needs_buffer()) pool_.GiveBuffer(stream.body.Release());
+  const bool has_buffer = stream.body.has_buffer();
+  std::string buffer = stream.body.Release();
+  if (has_buffer) pool_.GiveBuffer(std::move(buffer));
   if (stream.state.pieces.capacity() > kSmallString) pool_.GiveBuffer(std::move(stream.state.pieces));
   pool_.Give(std::move(stream.state.request));
   stream.state = Http2Stream::State();

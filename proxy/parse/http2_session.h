@@ -151,6 +151,7 @@ class Http2Session final : public Session, private Http2Events {
   bool scheduled_ = false;
   bool delivering_ = false;
   bool draining_ = false;
+  bool ping_due_ = false;
   bool closed_ = false;
 };
 
