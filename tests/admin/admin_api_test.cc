@@ -34,19 +34,21 @@ TEST_F(AdminApiTest, StatusHasTheDocumentedShape) {
   const AdminAnswer answer = Get("/v1/status");
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.content_type, "application/json");
-  EXPECT_EQ(
-      answer.body,
-      R"({"state":"stepping","release":"v42","step":2,"steps":5,"hold_remaining_seconds":90.5,)"
-      R"("weight":{"target":0.25,"observed":0.249},"roles":{"stable":"blue","canary":"green"},)"
-      R"("pools":{"blue":)"
-      R"({"role":"stable","requests":750,"errors":3,"slow":1,"error_ratio":0.004,"p95_seconds":0.12},)"
-      R"("green":)"
-      R"({"role":"canary","requests":250,"errors":2,"slow":0,"error_ratio":0.008,"p95_seconds":0.11}},)"
-      R"("reason":"holding at 25% until 12:00","alarm":false,"alarm_reason":"",)"
-      R"("manual":false,"undoable":false,"step_requests":0,"expected_requests":0.0,"evidence":{"errors":0.333333,"latency":0.0},)"
-      R"("reverts":{"error_rate":0,"latency":0,"dead_pool":0,"operator":0,"journal":0},"epoch":7,"version":"1.2.3",)"
-      R"("started_at":"2025-12-31T23:59:59.042Z","workers":2})"
-      "\n");
+  EXPECT_EQ(answer.body,
+            R"({"state":"stepping","release":"v42","step":2,"steps":5,"hold_remaining_seconds":90.5,)"
+            R"("weight":{"target":0.25,"observed":0.249},"roles":{"stable":"blue","canary":"green"},)"
+            R"("pools":{"blue":)"
+            R"({"role":"stable","requests":750,"errors":3,"slow":1,"error_ratio":0.004,"p95_seconds":0.12},)"
+            R"("green":)"
+            R"({"role":"canary","requests":250,"errors":2,"slow":0,"error_ratio":0.008,"p95_seconds":0.11}},)"
+            R"("reason":"holding at 25% until 12:00","alarm":false,)"
+            R"("alarm_reason":"",)"
+            R"("manual":false,"undoable":false,"step_requests":0,"expected_requests":0.0,)"
+            R"("evidence":{"errors":0.333333,"latency":0.0},)"
+            R"("reverts":{"error_rate":0,"latency":0,"dead_pool":0,"operator":0,"journal":0},)"
+            R"("epoch":7,"version":"1.2.3",)"
+            R"("started_at":"2025-12-31T23:59:59.042Z","workers":2})"
+            "\n");
 }
 
 TEST_F(AdminApiTest, ObservedIsNullWithoutRequests) {

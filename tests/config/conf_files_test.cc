@@ -86,7 +86,7 @@ TEST(ConfFilesTest, EveryKnownKeyIsInTheManual) {
   const std::string manual = TreeFile("docs/CONFIGURATION.md");
   for (const std::string& key : KnownConfigKeys()) {
     const std::string name = key.substr(key.rfind('.') + 1);
-    if (name != "*") EXPECT_NE(manual.find("| `" + name + "` |"), manual.npos) << key;
+    EXPECT_TRUE(name == "*" || manual.find("| `" + name + "` |") != manual.npos) << key;
   }
 }
 
