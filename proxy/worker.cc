@@ -108,6 +108,7 @@ void Worker::UpdateListening() {
 
 void Worker::BeginDrain() {
   draining_ = true;
+  for (auto& listener : listeners_) listener->Finish();
   listeners_.clear();
   host_.table.ForEach([](Connection& connection) { connection.BeginDrain(); });
 }

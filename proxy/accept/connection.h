@@ -75,6 +75,8 @@ class SessionMaker {
   virtual std::unique_ptr<Session> MakeSession(Connection& connection, std::string_view first) = 0;
   // Is that client, named by a PROXY header, one of the trusted proxies?
   virtual bool TrustsPeer(std::string_view /*peer_address*/) { return false; }
+  // The connection is about to be freed.
+  virtual void OnConnectionClosed() {}
 
  protected:
   ~SessionMaker() = default;
@@ -154,6 +156,7 @@ class Connection final : public SessionOutput, private TimerWheel::Entry, privat
   State state_ = State::kOpen;
   SessionPhase timed_phase_ = SessionPhase::kClosing;  // which phase the deadline belongs to
   bool linger_ = false;
+  bool draining_ = false;
   bool half_closed_ = false;  // the client sends no more
   bool timing_send_ = false;  // the deadline is for unsent bytes
   ConnectionTable::Link table_link_{*this};

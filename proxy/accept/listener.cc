@@ -36,20 +36,32 @@ Listener::Listener(EventLoop& loop, int fd, const ListenerSettings& settings, On
 
 void Listener::OnReady(void* self, bool, bool) { static_cast<Listener*>(self)->AcceptSome(); }
 
-void Listener::AcceptSome() {
+void Listener::Finish() {
+  const bool unix_socket = settings_.address.kind == SocketAddress::Kind::kUnix;
+  // A unix socket goes on handing out its queue after shutdown(2), a TCP one
+  // throws it away.
+  if (unix_socket) ::shutdown(fd_, SHUT_RD);
+  for (int left = settings_.backlog / kAcceptsPerTurn; AcceptSome() && left > 0; --left) {
+  }
+  if (!unix_socket) ::shutdown(fd_, SHUT_RD);
+}
+
+// True when there may be more.
+bool Listener::AcceptSome() {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     sockaddr_storage peer{};
     socklen_t size = sizeof peer;
     UniqueFd fd(::accept4(fd_, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
+      if (errno == EINVAL) return false;  // shut down by another worker
       if (errno != EAGAIN) {
         // EMFILE and friends: level-triggered, so we would spin. The owner
         // resumes us on its next tick.
         LogWarning(std::string("cannot accept connections: ") + std::strerror(errno));
         Pause();
       }
-      return;
+      return false;
     }
     ConnectionInfo info;
     info.local_address = local_address_;
@@ -70,6 +82,7 @@ void Listener::AcceptSome() {
     info.proxy_header = settings_.proxy_protocol;
     on_accept_(std::move(fd), std::move(info));
   }
+  return true;
 }
 
 }  // namespace serin

@@ -22,11 +22,14 @@ class Listener {
   // Stops accepting until Resume: out of descriptors or at the connection limit.
   void Pause() { watch_.Set(false, false); }
   void Resume() { watch_.Set(true, false); }
+  // For good: later clients are refused, those that the kernel has connected
+  // already are still accepted. They may have sent a request by now.
+  void Finish();
   const ListenerSettings& settings() const { return settings_; }
 
  private:
   static void OnReady(void* self, bool readable, bool writable);
-  void AcceptSome();
+  bool AcceptSome();
 
   int fd_;
   ListenerSettings settings_;

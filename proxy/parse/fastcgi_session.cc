@@ -17,6 +17,11 @@ constexpr size_t kBeginSize = 8;
 // A string below this is not worth a buffer of the pool's.
 constexpr size_t kSmallString = 64;
 
+// nginx takes the end of a connection for the end of an answer, END_REQUEST or
+// not, and would hand on a torso as if it were whole. A record of version 0 is
+// an error to every FastCGI client.
+constexpr std::string_view kNoRecord{"\0\0\0\0\0\0\0\0", kFcgiHeaderSize};
+
 void AppendNumber(std::string& out, uint64_t number) {
   char digits[20];
   out.append(digits, static_cast<size_t>(std::to_chars(digits, digits + sizeof digits, number).ptr - digits));
@@ -264,6 +269,7 @@ void FastCgiSession::SendEnd() {
 
 void FastCgiSession::Abort() {
   assert(state_ == State::kResponding);
+  if (head_sent_) output_.Write(kNoRecord);
   ReleaseRequest();
   Close();
 }

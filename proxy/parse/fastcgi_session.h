@@ -9,8 +9,9 @@
 // OnClientGone, the client END_REQUEST. Records of a request that is not in
 // flight are skipped. Anything else that is no FastCGI closes the connection.
 //
-// An answer that cannot be completed is one without END_REQUEST: the
-// connection is closed, and the web server sees that it was cut off.
+// An answer that cannot be completed has no END_REQUEST. Since that alone is not
+// enough for nginx, it ends with bytes that are no record: what the web server
+// has sent on so far is then seen to be cut off.
 //
 // Re-entrancy: the handler may answer from within OnRequest.
 

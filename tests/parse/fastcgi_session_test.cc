@@ -177,6 +177,7 @@ TEST(FastCgiSessionTest, AnAbortedAnswerHasNoEnd) {
   harness.stream().SendBody("half");
   harness.stream().Abort();
   EXPECT_EQ(harness.answer().ends, 0);
+  EXPECT_TRUE(harness.answer().torn) << "nginx takes a mere close for the end";
   EXPECT_TRUE(harness.output.closed);
 }
 
@@ -190,6 +191,7 @@ TEST(FastCgiSessionTest, AnAnswerOfAnotherLengthThanAnnouncedHasNoEnd) {
     harness.stream().SendBody(body);
     harness.stream().SendEnd();
     EXPECT_EQ(harness.answer().ends, 0) << body;
+    EXPECT_TRUE(harness.answer().torn);
     EXPECT_TRUE(harness.output.closed);
   }
 }
