@@ -189,7 +189,8 @@ http {
     fastcgi_temp_path $tmp/nginx/fastcgi;
     uwsgi_temp_path $tmp/nginx/uwsgi;
     scgi_temp_path $tmp/nginx/scgi;
-$(sed -e "s|/run/serin/|$tmp/run/|; s|listen 80;|listen 127.0.0.1:$port;|" "$here/nginx/serin-http.conf")
+$(sed -E "s|/run/serin/|$tmp/run/|; s|listen 80;|listen 127.0.0.1:$port;|; s|/srv/app/(blue\|green)/|$tmp/app/\\1/current/|" \
+  "$here/nginx/serin-http.conf")
 }
 EOF
 cat >"$tmp/conf/serin.toml" <<EOF

@@ -19,16 +19,16 @@ import time
 BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, STDERR = 1, 2, 3, 4, 5, 6, 7
 
 
-def record(kind, data=b"", padding=0, request_id=1, version=1):
+def record(request_id, kind, data=b"", padding=0, version=1):
     return struct.pack("!BBHHBx", version, kind, request_id, len(data), padding) + data + b"\xAA" * padding
 
 
-def stream(kind, data, size=65528, padding=0, request_id=1):
-    return b"".join(record(kind, data[i:i + size], padding, request_id) for i in range(0, len(data), size))
+def stream(request_id, kind, data, size=65528, padding=0):
+    return b"".join(record(request_id, kind, data[i:i + size], padding) for i in range(0, len(data), size))
 
 
-def end(request_id=1, protocol_status=0):
-    return record(END, struct.pack("!IB3x", 0, protocol_status), request_id=request_id)
+def end(request_id, protocol_status=0):
+    return record(request_id, END, struct.pack("!IB3x", 0, protocol_status))
 
 
 def decode_params(data):
@@ -59,19 +59,29 @@ def decode_params(data):
 class SeenRequest:
     """What reached the backend of one request, and how it arrived."""
 
-    def __init__(self, connection_number, number_on_connection, keep):
+    def __init__(self, connection_number, number_on_connection, keep, request_id):
         self.connection_number, self.number_on_connection, self.keep = connection_number, number_on_connection, keep
         self.params, self.body_hash, self.body_size, self.body = [], hashlib.sha256(), 0, b""
         self.problems = []          # breaches of FastCGI by the client of it
         self.whole = False          # params and stdin both ended
         self.at = time.monotonic()
-        self.request_id, self.fpm, self.busy = 1, None, True
+        self.request_id, self.fpm, self.busy = request_id, None, True
 
     def idle(self):
         """Just before the end of the answer goes out: from then on the client may send the next."""
         with self.fpm._lock:
             self.fpm.busy_now -= self.busy
             self.busy = False
+
+    def out(self, data, **kwargs):
+        """Bytes for its standard output, as records."""
+        return stream(self.request_id, STDOUT, data, **kwargs)
+
+    def err(self, data):
+        return stream(self.request_id, STDERR, data)
+
+    def finish(self):
+        return record(self.request_id, STDOUT) + end(self.request_id)
 
     def param(self, name, default=None):
         values = [value for key, value in self.params if key == name.encode()]
@@ -151,7 +161,7 @@ def answer(connection, request, status="200 OK", extra=b"", body=None):
     if request.param("REQUEST_METHOD") == "HEAD":
         body = b""
     request.idle()
-    connection.send(stream(STDOUT, head_of(request, status, extra) + body) + record(STDOUT) + end(request.request_id))
+    connection.send(request.out(head_of(request, status, extra) + body) + request.finish())
 
 
 # --- Behaviours: each takes (connection, request); True keeps the connection ---
@@ -190,14 +200,14 @@ def close_head(connection, _):
 
 
 def reset_middle(connection, request):
-    connection.send(stream(STDOUT, head_of(request, extra=b"Content-Length: 1000\r\n") + b"x" * 500))
+    connection.send(request.out(head_of(request, extra=b"Content-Length: 1000\r\n") + b"x" * 500))
     time.sleep(0.05)
     connection.reset()
 
 
 def truncated(connection, request):
     """Half of the announced body, no END_REQUEST, orderly close."""
-    connection.send(stream(STDOUT, head_of(request) + b"x" * 500))
+    connection.send(request.out(head_of(request) + b"x" * 500))
     connection.close()
 
 
@@ -217,13 +227,13 @@ def garbage(connection, _):
 
 
 def bad_version(connection, request):
-    connection.send(record(STDOUT, head_of(request) + b"x", version=9))
+    connection.send(record(request.request_id, STDOUT, head_of(request) + b"x", version=9))
     connection.wait_closed(5)
 
 
 def no_head(connection, request):
     """A body without the blank line that ends a CGI head."""
-    connection.send(stream(STDOUT, b"just text, no head") + record(STDOUT) + end())
+    connection.send(request.out(b"just text, no head") + request.finish())
 
 
 def bad_status(connection, request):
@@ -250,102 +260,103 @@ def hop_by_hop(connection, request):
 def drip(connection, request):
     """One byte of STDOUT per record."""
     for byte in head_of(request) + body_of(request):
-        connection.send(record(STDOUT, bytes([byte])))
-    connection.send(record(STDOUT) + end())
+        connection.send(record(request.request_id, STDOUT, bytes([byte])))
+    connection.send(request.finish())
     return True
 
 
 def split_head(connection, request):
     data = head_of(request)
-    connection.send(record(STDOUT, data[:10]))
+    connection.send(record(request.request_id, STDOUT, data[:10]))
     time.sleep(0.02)
-    connection.send(record(STDOUT, data[10:-2]))
+    connection.send(record(request.request_id, STDOUT, data[10:-2]))
     time.sleep(0.02)
-    connection.send(record(STDOUT, data[-2:]) + stream(STDOUT, body_of(request)) + record(STDOUT) + end())
+    connection.send(record(request.request_id, STDOUT, data[-2:]) + request.out(body_of(request)) + request.finish())
     return True
 
 
 def split_record_header(connection, request):
     """Every TCP segment ends inside a record's header."""
-    data = stream(STDOUT, head_of(request) + body_of(request), size=20, padding=3) + record(STDOUT) + end()
+    data = request.out(head_of(request) + body_of(request), size=20, padding=3) + request.finish()
     for i in range(0, len(data), 5):
         connection.send(data[i:i + 5])
     return True
 
 
 def padding(connection, request):
-    connection.send(stream(STDOUT, head_of(request) + body_of(request), size=37, padding=255) +
-                    record(STDOUT, padding=8) + end())
+    connection.send(request.out(head_of(request) + body_of(request), size=37, padding=255) +
+                    record(request.request_id, STDOUT, padding=8) + end(request.request_id))
     return True
 
 
 def stderr(connection, request):
-    connection.send(stream(STDERR, b"PHP message: PHP Warning:  something small"))
+    connection.send(request.err(b"PHP message: PHP Warning:  something small"))
     answer(connection, request)
     return True
 
 
 def fatal_200(connection, request):
-    connection.send(stream(STDOUT, head_of(request) + b"partial page") +
-                    stream(STDERR, b"PHP message: PHP Fatal error:  Uncaught Error: no such method") +
-                    record(STDOUT) + end())
+    connection.send(request.out(head_of(request) + b"partial page") +
+                    request.err(b"PHP message: PHP Fatal error:  Uncaught Error: no such method") +
+                    request.finish())
     return True
 
 
 def stderr_flood(connection, request):
-    connection.send(stream(STDERR, b"PHP message: noise " * 60000))
+    connection.send(request.err(b"PHP message: noise " * 60000))
     answer(connection, request)
     return True
 
 
 def big(connection, request):
     size, block = int(request.query("size", "1000000")), bytes(range(256)) * 256
-    connection.send(stream(STDOUT, head_of(request, extra=b"" if request.query("chunked") else
+    connection.send(request.out(head_of(request, extra=b"" if request.query("chunked") else
                                            b"Content-Length: %d\r\n" % size)))
     while size:
         part = block[:size]
-        connection.send(stream(STDOUT, part))
+        connection.send(request.out(part))
         size -= len(part)
-    connection.send(record(STDOUT) + end())
+    connection.send(request.finish())
     return True
 
 
 def slow_body(connection, request):
     """Head at once, then a part every 50 ms."""
-    connection.send(stream(STDOUT, head_of(request)))
+    connection.send(request.out(head_of(request)))
     for _ in range(int(request.query("parts", "10"))):
         time.sleep(0.05)
-        connection.send(record(STDOUT, b"part\n"))
-    connection.send(record(STDOUT) + end())
+        connection.send(record(request.request_id, STDOUT, b"part\n"))
+    connection.send(request.finish())
     return True
 
 
 def stall_body(connection, request):
     """Head and some body, then silence."""
-    connection.send(stream(STDOUT, head_of(request) + b"x" * 100))
+    connection.send(request.out(head_of(request) + b"x" * 100))
     connection.wait_closed()
 
 
 def early_end(connection, request):
     """END_REQUEST and nothing else."""
-    connection.send(end())
+    connection.send(end(request.request_id))
     return True
 
 
 def overloaded(connection, request):
-    connection.send(end(protocol_status=2))
+    connection.send(end(request.request_id, protocol_status=2))
     return True
 
 
 def wrong_id(connection, request):
-    connection.send(stream(STDOUT, head_of(request) + b"not yours", request_id=7) + end(7))
+    connection.send(stream(request.request_id + 7, STDOUT, head_of(request) + b"not yours") +
+                    end(request.request_id + 7))
     connection.wait_closed(5)
 
 
 def extra_bytes(connection, request):
     """A whole answer and then something unasked for: must never reach the next request."""
     answer(connection, request)
-    connection.send(stream(STDOUT, head_of(request) + b"poison for the next one") + record(STDOUT) + end())
+    connection.send(request.out(head_of(request) + b"poison for the next one") + request.finish())
     return True
 
 
@@ -361,7 +372,7 @@ def not_modified(connection, request):
 
 def redirect(connection, request):
     """CGI's Location without Status means 302 (RFC 3875 §6.2.3)."""
-    connection.send(stream(STDOUT, b"Location: https://example.test/there\r\n\r\n") + record(STDOUT) + end())
+    connection.send(request.out(b"Location: https://example.test/there\r\n\r\n") + request.finish())
     return True
 
 
@@ -372,7 +383,7 @@ def cookies(connection, request):
 
 def bare_lf_head(connection, request):
     """CGI allows LF line ends; PHP sends CRLF."""
-    connection.send(stream(STDOUT, b"Content-Type: text/plain\nX-Lf: 1\n\nbody") + record(STDOUT) + end())
+    connection.send(request.out(b"Content-Type: text/plain\nX-Lf: 1\n\nbody") + request.finish())
     return True
 
 
@@ -477,8 +488,8 @@ class FakeFpm:
         if kind != BEGIN or len(data) != 8:
             return False
         connection.requests += 1
-        request = SeenRequest(connection.number, connection.requests, bool(data[2] & 1))
-        request.request_id, request.fpm = request_id, self
+        request = SeenRequest(connection.number, connection.requests, bool(data[2] & 1), request_id)
+        request.fpm = self
         with self._lock:
             self.seen.append(request)
             self.busy_now += 1
