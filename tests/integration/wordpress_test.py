@@ -8,6 +8,7 @@ import unittest
 import urllib.parse
 import zlib
 
+from front_nginx import shipped
 from harness import IS_ROOT, WEB_USER, Nginx, SerinCase, main, wait_for
 from http_client import fetch
 
@@ -61,12 +62,26 @@ class WordPressTest(SerinCase):
         self.host = "localhost:%d" % port
         settings = {"php_admin_value[memory_limit]": "256M"}
         masters = {pool: self.fpm(pool, self.root, children=4, settings=settings) for pool in ("blue", "green")}
-        self.daemon = self.serin({"server": {"pool_header": "X-Serin-Pool"}, "split": {"key": "cookie"}},
+        self.daemon = self.serin({"server": {"pool_header": "X-Serin-Pool"}, "split": {"key": "cookie"},
+                                  "listen": [self.listener()]},
                                  blue=masters["blue"].address, green=masters["green"].address, blue_root=self.root,
                                  green_root=self.root)
-        # Static files by nginx, all the rest by Serin: a folder's index, scripts by name, pretty links.
-        Nginx(self, """
-            include /etc/nginx/mime.types;
+        Nginx(self, "include /etc/nginx/mime.types; types_hash_max_size 2048;" + self.site(port))
+        self.browser = Browser("127.0.0.1:%d" % port, self.host)
+
+        def up():
+            try:
+                return fetch(self.browser.address, "/wp-includes/css/dashicons.min.css").status == 200
+            except OSError:
+                return False
+        wait_for(up, 10, "nginx")
+
+    def listener(self):
+        return {"address": "unix:" + self.path("http.sock"), "protocol": "http"}
+
+    def site(self, port):
+        """Static files by nginx, all the rest by Serin: a folder's index, scripts by name, pretty links."""
+        return """
             upstream serin { server unix:%s; keepalive 8; }
             server {
                 listen 127.0.0.1:%d; root %s; client_max_body_size 20m;
@@ -76,15 +91,7 @@ class WordPressTest(SerinCase):
                     proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $remote_addr;
                     proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Port $server_port;
                 }
-            }""" % (self.path("http.sock"), port, self.root))
-        self.browser = Browser("127.0.0.1:%d" % port, self.host)
-
-        def up():
-            try:
-                return fetch(self.browser.address, "/wp-includes/css/dashicons.min.css").status == 200
-            except OSError:
-                return False
-        wait_for(up, 10, "nginx")
+            }""" % (self.path("http.sock"), port, self.root)
 
     def start_mariadb(self):
         data, user = self.folder("db"), WEB_USER if IS_ROOT else None
@@ -185,6 +192,36 @@ class WordPressTest(SerinCase):
             admin = browser.request("/wp-admin/edit.php")
             self.assertEqual((admin.status, admin.header("X-Serin-Pool")), (200, pool))
             self.assertIn("A wild finch", admin.text, "still logged in on the other pool")
+
+
+class WordPressByShippedHttpTest(WordPressTest):
+    def site(self, port):
+        return shipped(self, "serin-http.conf", ("/run/serin/http.sock", self.path("http.sock")),
+                       ("/srv/app/blue/public", self.root), ("/srv/app/green/public", self.root),
+                       ("listen 80;", "listen 127.0.0.1:%d;" % port))
+
+
+class WordPressByFastCgiTest(WordPressTest):
+    """The same through nginx's fastcgi_pass: the site as it was, and one line."""
+
+    def listener(self):
+        return {"address": "unix:" + self.path("fastcgi.sock"), "protocol": "fastcgi"}
+
+    def site(self, port):
+        return shipped(self, "serin-fastcgi.conf", *self.replacements(port),
+                       # As the file says for a site on a port of its own.
+                       ("# fastcgi_param HTTP_HOST", "fastcgi_param HTTP_HOST"))
+
+    def replacements(self, port):
+        return (("/run/serin/fastcgi.sock", self.path("fastcgi.sock")), ("/srv/app/blue/public", self.root),
+                ("/srv/app/green/public", self.root), ("listen 80;", "listen 127.0.0.1:%d;" % port))
+
+
+class WordPressByFastCgiWithBackupTest(WordPressByFastCgiTest):
+    def site(self, port):
+        return shipped(self, "serin-fastcgi-backup.conf", *self.replacements(port),
+                       ("/srv/app/stable/public", self.root), ("/run/serin-fpm/stable.sock", self.path("blue.sock")),
+                       ("include fastcgi.conf;", "include fastcgi.conf; fastcgi_param HTTP_HOST $host:$server_port;"))
 
 
 if __name__ == "__main__":
