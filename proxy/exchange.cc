@@ -40,6 +40,8 @@ bool IsFatal(std::string_view text) {
 
 }  // namespace
 
+Exchange::Exchange(Worker& worker) : worker_(worker), spill_(worker.spool_limits()) {}
+
 void Exchange::Begin(Stream& stream) {
   stream_ = &stream;
   stream.context = this;
@@ -49,7 +51,8 @@ void Exchange::Begin(Stream& stream) {
   body_bytes_ = 0;
   pool_status_ = 0;
   error_ = BackendError::kNone;
-  head_parsed_ = head_bad_ = head_sent_ = overdue_ = event_stream_ = retried_ = false;
+  head_parsed_ = head_bad_ = head_sent_ = ended_ = spill_failed_ = overdue_ = event_stream_ = retried_ =
+      false;
   settings_ = worker_.settings();
   const Request& request = stream.request();
   client_ = EffectiveClientOf(request, *request.connection, worker_.trusted_proxies());
@@ -168,13 +171,30 @@ void Exchange::OnBlock() {
   }
   if (!head_parsed_) return;
   Deliver(false);
-  if (stream_->Unsent() < settings_->limits.send_buffer) return;
+  if (spill_failed_) return CutOff("spill_failed");
+  if (spill_.size() - spill_offset_ < settings_->limits.response_spill) return;
   connection_->PauseReading();
   paused_at_ = worker_.now();
-  stream_->WantSendable();
 }
 
+// The client has taken what it was sent: it gets the next part of what was held
+// for it, then the pool goes on, or the exchange ends.
 void Exchange::OnSendable() {
+  char part[16 * 1024];
+  while (spill_offset_ < spill_.size() && stream_->Unsent() < settings_->limits.send_buffer) {
+    const int64_t n = spill_.ReadAt(spill_offset_, part);
+    if (n <= 0) return CutOff("spill_failed");
+    spill_offset_ += static_cast<uint64_t>(n);
+    stream_->SendBody({part, static_cast<size_t>(n)});
+    worker_.FlushOutput();
+  }
+  if (spill_offset_ == spill_.size()) {
+    if (!spill_.empty()) spill_.Clear();
+    spill_offset_ = 0;
+    if (ended_) return Complete();
+  } else {
+    stream_->WantSendable();
+  }
   if (connection_ == nullptr || paused_at_ == Instant()) return;
   paused_nanos_ += worker_.now().nanos() - paused_at_.nanos();
   paused_at_ = Instant();
@@ -184,9 +204,14 @@ void Exchange::OnSendable() {
 // Passes on what has come in this block; the slices die after it.
 void Exchange::Deliver(bool whole) {
   if (!head_sent_) SendHead(whole);
-  for (std::string_view slice : slices_) stream_->SendBody(slice);
+  if (spill_.empty() && stream_->Unsent() < settings_->limits.send_buffer) {
+    for (std::string_view slice : slices_) stream_->SendBody(slice);
+    if (!whole) worker_.FlushOutput();
+  } else if (!slices_.empty()) {
+    if (spill_.empty()) stream_->WantSendable();
+    for (std::string_view slice : slices_) spill_failed_ = spill_failed_ || !spill_.Append(slice);
+  }
   slices_.clear();
-  if (!whole) worker_.FlushOutput();
 }
 
 void Exchange::SendHead(bool whole) {
@@ -207,8 +232,16 @@ void Exchange::SendHead(bool whole) {
     SetCookieLine(set_cookie_, settings_->split, *route_.new_id, client_.https);
     head_.fields.push_back({"set-cookie", set_cookie_});
   }
-  if (!worker_.pool_header().empty()) head_.fields.push_back({worker_.pool_header(), Name(route_.pool)});
+  NamePool();
   stream_->SendHead(head_);
+}
+
+// The header that says which pool answered is ours: PHP's word does not count.
+void Exchange::NamePool() {
+  const std::string_view name = worker_.pool_header();
+  if (name.empty()) return;
+  std::erase_if(head_.fields, [&](const Field& field) { return field.name == name; });
+  head_.fields.push_back({name, Name(route_.pool)});
 }
 
 void Exchange::OnBackendEnd() {
@@ -216,8 +249,25 @@ void Exchange::OnBackendEnd() {
   if (!head_parsed_) return Fail(BackendError::kProtocol);
   Deliver(true);
   if (!event_stream_) Observe(pool_status_, false);
+  watch_link.Unlink();
+  if (spill_failed_) return CutOff("spill_failed");
+  ended_ = true;
+  if (spill_.empty()) Complete();
+}
+
+// All that the pool gave has been passed on.
+void Exchange::Complete() {
   Record(pool_status_, error_ == BackendError::kNone ? "" : Name(error_));
   std::exchange(stream_, nullptr)->SendEnd();
+  worker_.FlushOutput();
+  Finish();
+}
+
+// We cannot go on, and it is not the pool's fault: the client sees a cut.
+void Exchange::CutOff(std::string_view why) {
+  if (connection_ != nullptr) std::exchange(connection_, nullptr)->Abort();
+  Record(pool_status_, why);
+  std::exchange(stream_, nullptr)->Abort();
   worker_.FlushOutput();
   Finish();
 }
@@ -243,10 +293,11 @@ void Exchange::Fail(BackendError error) {
     Record(pool_status_, Name(error));
     std::exchange(stream_, nullptr)->Abort();
   } else {
+    body_bytes_ = ErrorPage(page).size();
     Record(page, Name(error));
     head_.Clear();
     FillErrorHead(page, head_);
-    if (!worker_.pool_header().empty()) head_.fields.push_back({worker_.pool_header(), Name(route_.pool)});
+    NamePool();
     stream_->SendHead(head_);
     stream_->SendBody(ErrorPage(page));
     std::exchange(stream_, nullptr)->SendEnd();
@@ -277,10 +328,10 @@ void Exchange::OnClientGone() {
   stream_->context = nullptr;
   if (connection_ != nullptr) {
     std::exchange(connection_, nullptr)->Abort();
-  } else {
+  } else if (!ended_) {
     worker_.pool(route_.pool).Cancel(*this);
   }
-  if (!event_stream_) Observe(pool_status_, true);
+  if (!event_stream_ && !ended_) Observe(pool_status_, true);
   Record(499, "client_left");
   stream_ = nullptr;
   Finish();
@@ -329,6 +380,9 @@ void Exchange::Record(uint16_t sent_status, std::string_view error) {
 void Exchange::Finish() {
   watch_link.Unlink();
   slices_.clear();
+  if (!spill_.in_memory()) worker_.metrics().CountSpilled();
+  spill_.Clear();
+  spill_offset_ = 0;
   stderr_.clear();
   cgi_head_.Reset();
   settings_.reset();

@@ -29,7 +29,7 @@ class Worker;
 
 class Exchange final : private PoolWaiter, private BackendUser {
  public:
-  explicit Exchange(Worker& worker) : worker_(worker) {}
+  explicit Exchange(Worker& worker);
 
   void Begin(Stream& stream);
   void OnClientGone();
@@ -62,6 +62,9 @@ class Exchange final : private PoolWaiter, private BackendUser {
   bool EncodeRequest(std::string& out);
   void Deliver(bool whole);
   void SendHead(bool whole);
+  void NamePool();
+  void Complete();
+  void CutOff(std::string_view why);
   void AnswerHere(uint16_t status);
   void Fail(BackendError error);
   void Observe(uint16_t pool_status, bool client_left);
@@ -83,6 +86,8 @@ class Exchange final : private PoolWaiter, private BackendUser {
   CgiHeadParser cgi_head_;
   ResponseHead head_;
   std::vector<std::string_view> slices_;  // of the body, until the end of the block
+  Spool spill_;                // of the body: what the client is too slow to take, so that PHP need not wait
+  uint64_t spill_offset_ = 0;  // sent up to here
   std::string set_cookie_;
   std::string stderr_;  // its beginning
   Instant received_at_, sent_at_, paused_at_;
@@ -93,6 +98,8 @@ class Exchange final : private PoolWaiter, private BackendUser {
   bool head_parsed_ = false;
   bool head_bad_ = false;  // not a CGI head: 502 at the end of the block
   bool head_sent_ = false;
+  bool ended_ = false;         // the pool is done, the client is not
+  bool spill_failed_ = false;  // the disk took no more
   bool overdue_ = false;       // already observed as slow
   bool event_stream_ = false;  // its end says nothing about latency
   bool retried_ = false;       // once, after a stale connection

@@ -16,9 +16,13 @@ namespace {
 
 constexpr absl::Duration kDrainCheck = absl::Milliseconds(50);
 
-size_t CountWorkers(int configured) {
-  if (configured > 0) return static_cast<size_t>(std::min(configured, PoolGate::kMaxWorkers));
-  return std::clamp<size_t>(std::thread::hardware_concurrency(), 1, PoolGate::kMaxWorkers);
+// More workers than a pool has connections would only wait for each other.
+size_t CountWorkers(const DataplaneSettings& settings) {
+  const int most =
+      std::min({PoolGate::kMaxWorkers, settings.pools[0].max_connections, settings.pools[1].max_connections});
+  const int wanted =
+      settings.workers > 0 ? settings.workers : static_cast<int>(std::thread::hardware_concurrency());
+  return static_cast<size_t>(std::clamp(wanted, 1, most));
 }
 
 }  // namespace
@@ -26,7 +30,7 @@ size_t CountWorkers(int configured) {
 Server::Server(Config config, LoadConfigAgain load_again)
     : config_(std::move(config)),
       load_again_(std::move(load_again)),
-      worker_count_(CountWorkers(config_.dataplane.workers)),
+      worker_count_(CountWorkers(config_.dataplane)),
       shared_{cell_, {}, [this] { controller_thread_->Wake(); }} {}
 
 Server::~Server() { StopWorkers(); }
@@ -144,6 +148,7 @@ void Server::ConfigureWorkers() {
 
 void Server::Run() {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a log at its size limit is an error of write, not our end
   SignalWatch terminate(loop_, SIGTERM, [this] { BeginDrain(); });
   SignalWatch interrupt(loop_, SIGINT, [this] { BeginDrain(); });
   SignalWatch reload(loop_, SIGHUP, [this] {
@@ -220,7 +225,7 @@ void Server::WarnOfFixedSettings(const Config& next) const {
   const auto warn = [](std::string_view key) {
     LogWarning(std::string(key) + " changed: takes effect after a restart");
   };
-  if (CountWorkers(next.dataplane.workers) != worker_count_) warn("server.workers");
+  if (CountWorkers(next.dataplane) != worker_count_) warn("server.workers");
   if (next.state_directory != config_.state_directory) warn("state.directory");
   if (next.admin.socket != config_.admin.socket || next.admin.mode != config_.admin.mode) warn("admin");
   if (next.metrics.address != config_.metrics.address) warn("metrics.address");

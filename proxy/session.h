@@ -38,6 +38,7 @@ struct ClientLimits {
   absl::Duration body_timeout = absl::Minutes(5);   // end of head to end of body; 408
   absl::Duration idle_timeout = absl::Seconds(75);  // between requests
   absl::Duration send_timeout = absl::Seconds(60);  // no progress in writing to the client
+  uint64_t response_spill = 1024ULL * 1024 * 1024;  // of an answer in a file, before PHP has to wait
   size_t send_buffer = 256 * 1024;  // unsent bytes per connection before the pool is held back
 };
 

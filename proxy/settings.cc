@@ -5,7 +5,7 @@
 
 #include <charconv>
 
-#include "proxy/route/address.h"
+#include "proxy/base/address.h"
 
 namespace serin {
 namespace {

@@ -253,6 +253,7 @@ void Worker::OnTick() {
     pool.OnTick();
     channel_.metrics.SetPoolConnections(id, static_cast<uint64_t>(pool.active()),
                                         static_cast<uint64_t>(pool.idle()));
+    channel_.metrics.SetConnectionTotals(id, pool.opened(), pool.reused());
     channel_.metrics.SetQueueDepth(id, static_cast<uint64_t>(pool.queued()));
   }
   UpdateListening();

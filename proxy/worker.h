@@ -10,6 +10,7 @@
 
 #include "proxy/accept/connection.h"
 #include "proxy/accept/listener.h"
+#include "proxy/base/address.h"
 #include "proxy/event_loop.h"
 #include "proxy/exchange.h"
 #include "proxy/fastcgi/params.h"
@@ -17,7 +18,6 @@
 #include "proxy/observe/access_log.h"
 #include "proxy/observe/worker_metrics.h"
 #include "proxy/parse/request_pool.h"
-#include "proxy/route/address.h"
 #include "proxy/route/file_probe.h"
 #include "proxy/route/router.h"
 #include "proxy/session.h"
@@ -84,6 +84,7 @@ class Worker final : private RequestHandler, private SessionMaker {
   const PoolParams& pool_params(PoolId id) { return Site(id).params; }
   FileProbe& probe(PoolId id) { return *Site(id).probe; }
   WorkerMetrics& metrics() { return channel_.metrics; }
+  const Spool::Limits& spool_limits() const { return limits_.spool; }
   std::string_view pool_header() const { return pool_header_; }
   void FlushOutput() { host_.FlushOutput(); }
   void Watch(Exchange& exchange) { in_flight_.PushBack(exchange.watch_link); }
@@ -125,6 +126,7 @@ class Worker final : private RequestHandler, private SessionMaker {
   void OnRefused(const Request& request, uint16_t status) override;
   // SessionMaker
   std::unique_ptr<Session> MakeSession(Connection& connection, std::string_view first) override;
+  void OnConnectionClosed() override { channel_.metrics.ClientClosed(); }
   bool TrustsPeer(std::string_view peer_address) override {
     return trusted_proxies_.ContainsPeer(peer_address);
   }

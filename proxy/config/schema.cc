@@ -7,7 +7,7 @@
 #include <charconv>
 #include <span>
 
-#include "proxy/route/address.h"
+#include "proxy/base/address.h"
 
 namespace serin {
 namespace {
@@ -113,6 +113,9 @@ void LimitKeys(std::vector<Key<Config>>& keys) {
   keys.push_back(SizeKey<C>(
       "limits.send_buffer", 16 * kKiB, 64 * kMiB,
       [](C & c) -> auto& { return c.dataplane.limits.send_buffer; }));
+  keys.push_back(SizeKey<C>(
+      "limits.response_spill", 0, 1024 * kGiB,
+      [](C & c) -> auto& { return c.dataplane.limits.response_spill; }));
   keys.push_back(DurationKey<C>(
       "limits.head_timeout", Milliseconds(100), Hours(1),
       [](C & c) -> auto& { return c.dataplane.limits.head_timeout; }));

@@ -112,9 +112,12 @@ class alignas(64) WorkerMetrics {
   // Gauges: this worker's part of the pool's connections and queue.
   void SetPoolConnections(PoolId pool, uint64_t active, uint64_t idle);
   void SetQueueDepth(PoolId pool, uint64_t depth) { Set(metrics_layout::kQueueDepth + Offset(pool), depth); }
-  void CountConnectionOpened(PoolId pool) { Add(metrics_layout::kOpened + Offset(pool), 1); }
-  // A request went over a connection that an earlier one had left open.
-  void CountConnectionReused(PoolId pool) { Add(metrics_layout::kReused + Offset(pool), 1); }
+  // Totals of this worker: connections opened, and requests that went over one
+  // that an earlier request had left open.
+  void SetConnectionTotals(PoolId pool, uint64_t opened, uint64_t reused) {
+    Set(metrics_layout::kOpened + Offset(pool), opened);
+    Set(metrics_layout::kReused + Offset(pool), reused);
+  }
 
   void AddLogLinesDropped(uint64_t lines) { Add(metrics_layout::kLogLinesDropped, lines); }
   void SetObservationsDropped(uint64_t total) { Set(metrics_layout::kObservationsDropped, total); }

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "proxy/message.h"
-#include "proxy/route/address.h"
+#include "proxy/base/address.h"
 
 namespace serin {
 

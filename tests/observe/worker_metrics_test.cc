@@ -65,8 +65,8 @@ TEST(WorkerMetricsTest, CountsEverythingElseInItsOwnPlace) {
   metrics->SetPoolConnections(PoolId::kBlue, 3, 4);
   metrics->SetPoolConnections(PoolId::kBlue, 2, 5);
   metrics->SetQueueDepth(PoolId::kGreen, 7);
-  metrics->CountConnectionReused(PoolId::kBlue);
-  metrics->CountConnectionOpened(PoolId::kGreen);
+  metrics->SetConnectionTotals(PoolId::kBlue, 0, 1);
+  metrics->SetConnectionTotals(PoolId::kGreen, 1, 0);
   metrics->AddLogLinesDropped(6);
   metrics->SetObservationsDropped(8);
   MetricsSnapshot sum;

@@ -1,4 +1,4 @@
-#include "proxy/route/address.h"
+#include "proxy/base/address.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-#include "proxy/route/address.h"
+#include "proxy/base/address.h"
 
 #include <gtest/gtest.h>
 
