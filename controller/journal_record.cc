@@ -14,11 +14,6 @@ namespace {
 constexpr size_t kMaxReason = 2000;  // one paragraph, %-encoded at most threefold
 constexpr size_t kMaxName = 128;
 
-std::string Frame(std::string_view payload) {
-  const std::string body = fmt::format("{:05} {}", payload.size(), payload);
-  return fmt::format("{:08x} {}\n", Crc32c(body), body);
-}
-
 // The payload of a line whose frame is right.
 std::optional<std::string_view> Unframe(std::string_view line) {
   constexpr size_t kHead = 8 + 1 + 5 + 1;
@@ -252,6 +247,11 @@ bool ReadField(std::string_view key, std::string_view value, Record& record) {
 
 }  // namespace
 
+std::string FrameLine(std::string_view payload) {
+  const std::string body = fmt::format("{:05} {}", payload.size(), payload);
+  return fmt::format("{:08x} {}\n", Crc32c(body), body);
+}
+
 std::string EncodeRecord(const Record& record) {
   const Rollout& rollout = record.rollout;
   // %-encoding can triple a text; cut it further rather than break the bound.
@@ -279,7 +279,7 @@ std::string EncodeRecord(const Record& record) {
     out.Reals("slow_levels", record.memory.slow_levels);
     out.Real("expected", record.memory.expected_requests);
     out.Number("counted", record.memory.counted);
-    std::string line = Frame(out.payload());
+    std::string line = FrameLine(out.payload());
     if (line.size() <= kMaxJournalLine || limit == 0) return line;
   }
 }
@@ -302,7 +302,7 @@ std::string EncodeHeader(size_t size) {
   out.Text("journal", "serin", kMaxName);
   out.Number("version", 1);
   out.Number("size", static_cast<int64_t>(size));
-  return Frame(out.payload());
+  return FrameLine(out.payload());
 }
 
 std::optional<size_t> DecodeHeader(std::string_view line) {
@@ -323,7 +323,7 @@ std::optional<size_t> DecodeHeader(std::string_view line) {
 std::string EncodeRoles(const SplitState& split) {
   Writer out;
   WriteSplit(split, out);
-  return Frame(out.payload());
+  return FrameLine(out.payload());
 }
 
 std::optional<SplitState> DecodeRoles(std::string_view line) {

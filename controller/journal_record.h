@@ -20,6 +20,9 @@ namespace serin {
 // Longest line. Texts are cut so that every record fits.
 inline constexpr size_t kMaxJournalLine = 8192;
 
+// A line around `payload`, which must not hold an LF for the line to be one.
+std::string FrameLine(std::string_view payload);
+
 std::string EncodeRecord(const Record& record);
 // None for any line that is not exactly what EncodeRecord writes: wrong
 // checksum, wrong length, a value out of range. Without the LF.

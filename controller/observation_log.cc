@@ -308,29 +308,49 @@ void ObservationLog::Add(const Observation& observation) {
   if (observation.error) head |= 16;
   if (observation.slow) head |= 32;
   if (detail) head |= kDetailBit;
-  Packer out(events_);
-  out.Byte(head);
-  out.Signed(observation.at.nanos() - last_at_);
+  // Packed aside and appended once: this runs for every response.
+  char packed[64];
+  char* end = packed;
+  const auto put = [&end](uint64_t value) {
+    for (; value >= 0x80; value >>= 7) *end++ = static_cast<char>(value | 0x80);
+    *end++ = static_cast<char>(value);
+  };
+  *end++ = static_cast<char>(head);
+  const int64_t passed = observation.at.nanos() - last_at_;
   last_at_ = observation.at.nanos();
-  out.Word(observation.client);
-  out.Unsigned(observation.epoch.value());
-  out.Unsigned(observation.latency_us);
-  if (!detail) return;
-  out.Byte(static_cast<uint8_t>((observation.forced ? 1 : 0) | (observation.client_left ? 2 : 0)));
-  out.Unsigned(static_cast<uint64_t>(observation.backend_error));
-  out.Unsigned(observation.status);
+  put(static_cast<uint64_t>(passed) << 1 ^ static_cast<uint64_t>(passed >> 63));
+  std::memcpy(end, &observation.client, sizeof observation.client);
+  end += sizeof observation.client;
+  put(observation.epoch.value());
+  put(observation.latency_us);
+  if (detail) {
+    *end++ = static_cast<char>((observation.forced ? 1 : 0) | (observation.client_left ? 2 : 0));
+    put(static_cast<uint64_t>(observation.backend_error));
+    put(observation.status);
+  }
+  events_.append(packed, static_cast<size_t>(end - packed));
+}
+
+static void AppendFrame(std::string_view events, std::string& bytes) {
+  const auto length = static_cast<uint32_t>(events.size());
+  const uint32_t checksum = Checksum(events);
+  bytes.append(reinterpret_cast<const char*>(&length), sizeof length);
+  bytes.append(reinterpret_cast<const char*>(&checksum), sizeof checksum);
+  bytes.append(events);
 }
 
 std::string ObservationLog::TakeFrame(bool first) {
   std::string bytes(first ? kMagic : "");
   if (events_.empty()) return bytes;
-  const auto length = static_cast<uint32_t>(events_.size());
-  const uint32_t checksum = Checksum(events_);
-  bytes.append(reinterpret_cast<const char*>(&length), sizeof length);
-  bytes.append(reinterpret_cast<const char*>(&checksum), sizeof checksum);
-  bytes.append(events_);
+  AppendFrame(events_, bytes);
   events_.clear();
   last_at_ = 0;
+  return bytes;
+}
+
+std::string FrameObservations(std::string_view events) {
+  std::string bytes(kMagic);
+  AppendFrame(events, bytes);
   return bytes;
 }
 

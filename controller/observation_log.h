@@ -47,6 +47,9 @@ class ObservationLog {
   int64_t last_at_ = 0;  // times are written as differences, anew in each frame
 };
 
+// A whole recording of one frame with these events in it.
+std::string FrameObservations(std::string_view events);
+
 // What a reader of the recording is told. Unset functions skip their event.
 struct ObservationEvents {
   std::function<void(const Plan&)> plan;
