@@ -80,10 +80,8 @@ AdminService::AdminService(Server& server)
 
 AdminService::~AdminService() {
   admin_handler_.EndSubscriptions();
-  admin_door_.reset();
-  metrics_door_.reset();
   host_.table.ForEach([](Connection& connection) { connection.Drop(); });
-  host_.loop.RunTurnEnd();  // frees them
+  host_.loop.RunTurnEnd();  // frees them, before the doors that made their sessions
 }
 
 absl::Status AdminService::Open(const AdminSettings& admin, const MetricsSettings& metrics) {

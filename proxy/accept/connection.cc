@@ -1,6 +1,7 @@
 #include "proxy/accept/connection.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -14,6 +15,8 @@ constexpr absl::Duration kLingerTime = absl::Seconds(2);
 // A client that connected in the moment of a shutdown has this long to say why:
 // nginx has written a request to a new connection long before.
 constexpr absl::Duration kDrainGrace = absl::Milliseconds(500);
+// A client that has closed its side waits this long for more of its answer.
+constexpr absl::Duration kHalfClosedTime = absl::Seconds(1);
 // A deadline for "none": cheaper than taking the entry out of the wheel.
 constexpr absl::Duration kNever = absl::Hours(24);
 
@@ -155,9 +158,17 @@ void Connection::OnBytes(std::string_view bytes) {
   if (draining_ && state_ == State::kOpen) session_->BeginDrain();
 }
 
+// The client has closed its sending side. With an answer still to come it may
+// be a client that has said all it had to say, or one that has left: the kernel
+// tells on a unix socket (POLLHUP), and on TCP only once it has answered what we
+// send with a reset. So a TCP client gets a grace, and then its PHP worker is free.
 void Connection::OnEof() {
   half_closed_ = true;
-  if ((!session_ || session_->ReceiveEof()) && state_ == State::kOpen) Drop();
+  const bool over = !session_ || session_->ReceiveEof();
+  if (state_ != State::kOpen) return;
+  pollfd state{fd_.get(), 0, 0};
+  if (over || (::poll(&state, 1, 0) == 1 && (state.revents & POLLHUP) != 0)) return Drop();
+  sent_before_ = sent_;
 }
 
 // Closing: what the client still sends is read and thrown away.
@@ -210,6 +221,15 @@ void Connection::UpdateDeadline() {
     return;
   }
   timing_send_ = false;
+  if (half_closed_) {
+    // Writing shows soon enough whether anybody is there.
+    if (timed_phase_ != SessionPhase::kClosing || sent_ != sent_before_) {
+      host_.wheel.Arm(*this, now + kHalfClosedTime);
+    }
+    sent_before_ = sent_;
+    timed_phase_ = SessionPhase::kClosing;
+    return;
+  }
   const SessionPhase phase = session_                            ? session_->phase()
                              : proxy_ || tls_ || !early_.empty() ? SessionPhase::kHead
                                                                  : SessionPhase::kIdle;

@@ -153,6 +153,7 @@ class Connection final : public SessionOutput, private TimerWheel::Entry, privat
   size_t unsent_offset_ = 0;
   uint64_t received_ = 0, sent_ = 0;
   uint64_t discarded_ = 0;
+  uint64_t sent_before_ = 0;  // sent_ when the half-closed client's deadline was set
   State state_ = State::kOpen;
   SessionPhase timed_phase_ = SessionPhase::kClosing;  // which phase the deadline belongs to
   bool linger_ = false;

@@ -265,10 +265,7 @@ void Http1Session::ReleaseBuffer() {
 
 bool Http1Session::ReceiveEof() {
   eof_ = true;
-  if (state_ == State::kClosed) return false;
-  // A half-closed client cannot be told from one that has left, and a PHP
-  // worker is too scarce to be held for nobody: as nginx, take it for gone.
-  if (state_ == State::kResponding) return true;
+  if (state_ == State::kResponding || state_ == State::kClosed) return false;
   Settle();
   return output_.Unsent() == 0;
 }

@@ -354,11 +354,17 @@ TEST(Http1SessionTest, RefusesABodyThatIsTooLarge) {
 
 // --- Ending --------------------------------------------------------------------------
 
-TEST(Http1SessionTest, TakesAClientThatClosesItsSideForGone) {
+TEST(Http1SessionTest, AnswersARequestWhoseClientHasShutDownItsSide) {
   LaterHarness harness;
-  harness.Send(kGet);
-  EXPECT_TRUE(harness.session->ReceiveEof()) << "nobody is there to be answered";
+  harness.Send(kGet + kGet);
+  EXPECT_FALSE(harness.session->ReceiveEof());
   EXPECT_FALSE(harness.session->WantsRead());
+  AnswerOk(harness.stream());
+  ASSERT_EQ(harness.handler.seen.size(), 2u) << "it had been sent before the end";
+  EXPECT_FALSE(harness.output.closed);
+  AnswerOk(harness.stream());
+  EXPECT_EQ(harness.Count("\r\nConnection: close\r\n"), 1u);
+  EXPECT_TRUE(harness.output.closed);
 }
 
 TEST(Http1SessionTest, DropsAnIdleConnectionAtItsEnd) {
