@@ -4,16 +4,18 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace serin {
 
 enum CharClass : uint8_t {
-  kTokenChar = 1,   // RFC 9110 §5.6.2
-  kCgiChar = 2,     // letters, digits, '-': what a field name may hold to become a CGI name
-  kTargetChar = 4,  // what a request target may hold: visible ASCII without '#'
-  kHostChar = 8,    // what we take in a host name: letters, digits, '-', '.', '_', '~'
-  kValueChar = 16,  // RFC 9110 §5.5: HTAB, SP, visible, obs-text
+  kTokenChar = 1,        // RFC 9110 §5.6.2
+  kCgiChar = 2,          // letters, digits, '-': what a field name may hold to become a CGI name
+  kTargetChar = 4,       // what a request target may hold: visible ASCII without '#'
+  kHostChar = 8,         // what we take in a host name: letters, digits, '-', '.', '_', '~'
+  kValueChar = 16,       // RFC 9110 §5.5: HTAB, SP, visible, obs-text
+  kLowerTokenChar = 32,  // RFC 9113 §8.2.1: a token without capitals
 };
 
 namespace internal {
@@ -27,6 +29,7 @@ constexpr std::array<uint8_t, 256> MakeCharClasses() {
     if (alnum || std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos) {
       bits |= kTokenChar;
     }
+    if ((bits & kTokenChar) != 0 && (c < 'A' || c > 'Z')) bits |= kLowerTokenChar;
     if (alnum || c == '-') bits |= kCgiChar;
     if (visible && c != '#') bits |= kTargetChar;
     if (alnum || c == '-' || c == '.' || c == '_' || c == '~') bits |= kHostChar;
@@ -48,6 +51,22 @@ constexpr bool AllAre(CharClass wanted, std::string_view text) {
     if (!Is(wanted, c)) return false;
   }
   return true;
+}
+
+// AllAre(kValueChar, text), eight bytes at a time: of all that is sent, values are
+// the longest.
+inline bool IsFieldValue(std::string_view text) {
+  constexpr uint64_t kOnes = 0x0101010101010101, kHighs = 0x8080808080808080;
+  while (text.size() >= sizeof(uint64_t)) {
+    uint64_t word = 0;
+    std::memcpy(&word, text.data(), sizeof word);
+    const uint64_t below_space = (word - kOnes * 0x20) & ~word & kHighs;
+    const uint64_t not_delete = word ^ (kOnes * 0x7F);
+    const uint64_t is_delete = (not_delete - kOnes) & ~not_delete & kHighs;
+    if ((below_space | is_delete) != 0) break;  // perhaps only a tab
+    text.remove_prefix(sizeof word);
+  }
+  return AllAre(kValueChar, text);
 }
 
 constexpr bool IsDigit(char c) { return c >= '0' && c <= '9'; }

@@ -66,7 +66,7 @@ bool IsOurs(std::string_view answer_field) {
 }
 
 bool IsWritable(std::string_view name, std::string_view value) {
-  return !name.empty() && AllAre(kTokenChar, name) && AllAre(kValueChar, value);
+  return !name.empty() && AllAre(kTokenChar, name) && IsFieldValue(value);
 }
 
 void AddConnectionOptions(std::string_view value, ConnectionOptions& options) {

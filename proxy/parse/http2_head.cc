@@ -17,16 +17,11 @@ constexpr size_t kFieldOverhead = 32;
 constexpr size_t kKeptCapacity = 4 * 1024;
 
 // §8.2.1: lower case, a token.
-bool IsGoodName(std::string_view name) {
-  for (char c : name) {
-    if (!Is(kTokenChar, c) || (c >= 'A' && c <= 'Z')) return false;
-  }
-  return !name.empty();
-}
+bool IsGoodName(std::string_view name) { return !name.empty() && AllAre(kLowerTokenChar, name); }
 
 // §8.2.1: no control characters, no blank at either end.
 bool IsGoodValue(std::string_view value) {
-  return AllAre(kValueChar, value) && TrimBlanks(value).size() == value.size();
+  return IsFieldValue(value) && TrimBlanks(value).size() == value.size();
 }
 
 bool SameHost(std::string_view a, std::string_view b) {
