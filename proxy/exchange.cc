@@ -31,6 +31,13 @@ uint16_t PageFor(BackendError error) {
   }
 }
 
+// Whose failures may be put down to one misbehaving client. Loopback that names
+// nobody behind it is a proxy or a load test, so everybody: 0.
+uint64_t ClientToBlame(const EffectiveClient& client) {
+  const bool loopback = client.address.starts_with("127.") || client.address == "::1";
+  return loopback ? 0 : client.key;
+}
+
 // "Primary script unknown": PHP-FPM answers 404 when the release has no front
 // controller. To the client that is a 404; to a release it is a death.
 bool IsFatal(std::string_view text) {
@@ -345,7 +352,7 @@ void Exchange::OnOverdue() {
   seen.has_outcome = false;
   seen.slow = true;
   seen.latency_us = static_cast<uint32_t>(ElapsedNanos() / 1000);
-  seen.client = client_.key;
+  seen.client = ClientToBlame(client_);
   seen.status = pool_status_;
   worker_.Observe(seen, split_, route_, {}, {});
 }
@@ -360,7 +367,7 @@ int64_t Exchange::ElapsedNanos() const {
 void Exchange::Observe(uint16_t pool_status, bool client_left) {
   const int64_t elapsed = ElapsedNanos();
   Observation seen;
-  seen.client = client_.key;
+  seen.client = ClientToBlame(client_);
   seen.status = pool_status;
   seen.backend_error = error_;
   seen.client_left = client_left;

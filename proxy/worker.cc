@@ -162,11 +162,14 @@ void Worker::OnRefused(const Request& request, uint16_t status) {
 
 SplitState Worker::LoadSplit() {
   SplitState split = shared_.split.Load();
-  // A rollout begins: its deployment has put the release in its place.
+  // A rollout has begun: its deployment has put the release in its place. It may
+  // have been promoted since, and the roles swapped.
   if (split.rollout != rollout_) {
     rollout_ = split.rollout;
     OpenRoot(split.canary_pool);
+    if (split.canary_pool != canary_seen_) OpenRoot(split.stable_pool());
   }
+  canary_seen_ = split.canary_pool;
   if (controller_late_) split.canary_weight = Weight::Zero();
   return split;
 }
@@ -196,8 +199,6 @@ void Worker::Observe(Observation& seen, const SplitState& split, const RouteDeci
 
 void Worker::Record(const Outcome& o) {
   channel_.metrics.CountRequest(o.route.pool, o.route.role, o.status, o.elapsed_nanos);
-  channel_.metrics.AddBytesIn(o.request.body.size());
-  channel_.metrics.AddBytesOut(o.body_bytes);
   if (!access_log_.enabled()) return;
   AccessRecord record;
   record.time = WallTime(o.received_at);
@@ -256,6 +257,7 @@ void Worker::OnTick() {
     channel_.metrics.SetConnectionTotals(id, pool.opened(), pool.reused());
     channel_.metrics.SetQueueDepth(id, static_cast<uint64_t>(pool.queued()));
   }
+  channel_.metrics.SetBytes(host_.received, host_.sent);
   UpdateListening();
   host_.FlushOutput();
   ++ticks_;

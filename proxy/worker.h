@@ -168,7 +168,8 @@ class Worker final : private RequestHandler, private SessionMaker {
   bool draining_ = false;
   bool controller_late_ = false;  // its heart has not beaten for 5 s: all to stable
   uint16_t rollout_ = 0;          // whose roots are open
-  absl::Time wall_;               // wall clock at wall_at_
+  PoolId canary_seen_ = PoolId::kGreen;
+  absl::Time wall_;  // wall clock at wall_at_
   Instant wall_at_;
 };
 

@@ -91,7 +91,7 @@ void Connection::OnReadable() {
   if (tls_) return ReadTls();
   const ssize_t n = ::recv(fd_.get(), host_.scratch.data(), host_.scratch.size(), 0);
   if (n > 0) {
-    received_ += static_cast<uint64_t>(n);
+    host_.received += static_cast<uint64_t>(n);
     OnBytes({host_.scratch.data(), static_cast<size_t>(n)});
   } else if (n == 0) {
     OnEof();
@@ -134,7 +134,7 @@ void Connection::ReadTls() {
     if (state_ != State::kOpen) return;
     switch (result) {
       case TlsStream::Result::kBytes:
-        received_ += n;
+        host_.received += n;
         OnBytes({host_.scratch.data(), n});
         break;
       case TlsStream::Result::kNothing:

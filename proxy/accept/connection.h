@@ -56,10 +56,11 @@ struct ConnectionHost {
   TimerWheel& wheel;
   std::span<char> scratch;  // received bytes, valid during one callback
   ConnectionTable table = {};
-  std::string cipher = {};       // TLS records on their way out, during one call
-  std::string plain = {};        // what goes into the next record
-  OutputGather gather = {};      // of `sender`
-  Connection* sender = nullptr;  // whose output is in `gather`; null: empty
+  uint64_t received = 0, sent = 0;  // bytes of all connections so far
+  std::string cipher = {};          // TLS records on their way out, during one call
+  std::string plain = {};           // what goes into the next record
+  OutputGather gather = {};         // of `sender`
+  Connection* sender = nullptr;     // whose output is in `gather`; null: empty
 
   // Sends what has been gathered. Whoever lends bytes to SendBody calls this
   // before they die, and at the end of every callback.
@@ -107,9 +108,6 @@ class Connection final : public SessionOutput, private TimerWheel::Entry, privat
   void Reset() override;
   void AtTurnEnd() override { host_.loop.AtTurnEnd(*this); }
 
-  uint64_t bytes_received() const { return received_; }
-  uint64_t bytes_sent() const { return sent_; }
-
  private:
   friend struct ConnectionHost;
   // kClosing: nothing more is read, the rest is being sent. kLingering: all is
@@ -135,6 +133,10 @@ class Connection final : public SessionOutput, private TimerWheel::Entry, privat
   void EncryptGathered();
   void SendRaw(std::string_view bytes);
   void KeepUnsent(std::string_view bytes);
+  void CountSent(size_t bytes) {
+    sent_ += bytes;
+    host_.sent += bytes;
+  }
   void CloseTls();
   void Settle();
   void UpdateDeadline();
@@ -151,7 +153,7 @@ class Connection final : public SessionOutput, private TimerWheel::Entry, privat
   std::string early_;                         // received until then
   std::string unsent_;                        // what the socket did not take, from unsent_offset_ on
   size_t unsent_offset_ = 0;
-  uint64_t received_ = 0, sent_ = 0;
+  uint64_t sent_ = 0;
   uint64_t discarded_ = 0;
   uint64_t sent_before_ = 0;  // sent_ when the half-closed client's deadline was set
   State state_ = State::kOpen;

@@ -24,7 +24,7 @@ void Connection::OnWritable() {
     if (errno != EAGAIN && errno != EINTR) Drop();
     return;
   }
-  sent_ += static_cast<uint64_t>(n);
+  CountSent(static_cast<size_t>(n));
   unsent_offset_ += static_cast<size_t>(n);
   timing_send_ = false;  // progress: a new deadline
   if (unsent_offset_ == unsent_.size()) {
@@ -88,7 +88,7 @@ void Connection::SendGathered() {
     }
     n = 0;
   }
-  sent_ += static_cast<uint64_t>(n);
+  CountSent(static_cast<size_t>(n));
   auto skip = static_cast<size_t>(n);
   if (skip < gather.size()) {
     for (int i = 0; i < gather.count(); ++i) {
@@ -152,7 +152,7 @@ void Connection::SendRaw(std::string_view bytes) {
   const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
   if (n < 0 && errno != EAGAIN && errno != EINTR) return Drop();
   const size_t taken = n > 0 ? static_cast<size_t>(n) : 0;
-  sent_ += taken;
+  CountSent(taken);
   unsent_.append(bytes.substr(taken));
 }
 

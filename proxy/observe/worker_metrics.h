@@ -104,8 +104,11 @@ class alignas(64) WorkerMetrics {
   void ClientClosed() { Add(metrics_layout::kClientsCurrent, ~uint64_t{0}); }  // modulo 2^64: minus one
   // Over max_client_connections: closed at once.
   void ClientRefused() { Add(metrics_layout::kClientsRefused, 1); }
-  void AddBytesIn(uint64_t bytes) { Add(metrics_layout::kBytesIn, bytes); }
-  void AddBytesOut(uint64_t bytes) { Add(metrics_layout::kBytesOut, bytes); }
+  // Totals of this worker's client connections, TLS and framing included.
+  void SetBytes(uint64_t received, uint64_t sent) {
+    Set(metrics_layout::kBytesIn, received);
+    Set(metrics_layout::kBytesOut, sent);
+  }
   // A body or an answer went to a temporary file.
   void CountSpilled() { Add(metrics_layout::kSpilled, 1); }
 

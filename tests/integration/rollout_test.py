@@ -100,7 +100,7 @@ class RevertTest(RolloutCase):
         self.deploy("green", "v3-broken", {"DEMO_ERROR_PERCENT": "20"})
         load = self.load()
         status = self.start_and_wait_for_revert("v3-broken")
-        self.assertRegex(status["reason"], r"requests failed.*5 %")
+        self.assertRegex(status["reason"], r"failed.*5 %")
         results = load.stop()
         bad = self.bad(results)
         self.assertTrue(bad)

@@ -59,8 +59,7 @@ TEST(WorkerMetricsTest, CountsEverythingElseInItsOwnPlace) {
   metrics->ClientAccepted();
   metrics->ClientClosed();
   metrics->ClientRefused();
-  metrics->AddBytesIn(10);
-  metrics->AddBytesOut(20);
+  metrics->SetBytes(10, 20);
   metrics->CountSpilled();
   metrics->SetPoolConnections(PoolId::kBlue, 3, 4);
   metrics->SetPoolConnections(PoolId::kBlue, 2, 5);
