@@ -74,7 +74,8 @@ class SlidingCounts {
 // is known before it is seen.
 //
 // A client that is most of a pool's traffic (a test from one machine, a front
-// proxy that passes no address on) is that traffic, and always counts.
+// proxy that passes no address on) is that traffic, and counts as soon as 20
+// requests have shown it. Client 0, nobody known, always counts.
 //
 // Bounded: 1,024 failing clients, 88 KB; more push out the longest quiet.
 class BurstFilter {
