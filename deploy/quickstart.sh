@@ -272,7 +272,7 @@ good "the site: $url"
 
 start traffic python3 "$tmp/demo/traffic.py" --url "$url" --stats "$tmp/stats.json"
 wait_until 10 "traffic" test -s "$tmp/stats.json"
-good "400 visitors send about 150 requests a second"
+good "2,000 visitors send about 150 requests a second"
 
 # --- Act one: a good release -------------------------------------------------
 chapter "A good release: serinctl start v2"

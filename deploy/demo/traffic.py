@@ -95,7 +95,7 @@ def main():
     parser.add_argument("--url", required=True)
     parser.add_argument("--stats", required=True)
     parser.add_argument("--rate", type=float, default=150.0, help="requests per second")
-    parser.add_argument("--visitors", type=int, default=400)
+    parser.add_argument("--visitors", type=int, default=2000)
     arguments = parser.parse_args()
     url = urllib.parse.urlsplit(arguments.url)
     visitors, statistics, halt, threads = Visitors(arguments.visitors), Statistics(arguments.stats), threading.Event(), 6
