@@ -3,6 +3,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "proxy/base/log.h"
 #include "proxy/parse/fastcgi_session.h"
 #include "proxy/parse/http1_session.h"
@@ -54,7 +56,8 @@ Worker::~Worker() = default;
 void Worker::Configure(std::shared_ptr<const DataplaneSettings> settings, AddressSet trusted_proxies,
                        std::shared_ptr<const TlsContext> tls, int workers) {
   tls_ = std::move(tls);
-  settings_ = std::move(settings);
+  // The pools still look at the old settings while they take the new ones.
+  const std::shared_ptr<const DataplaneSettings> old = std::exchange(settings_, std::move(settings));
   limits_ = settings_->limits;
   trusted_proxies_ = std::move(trusted_proxies);
   max_connections_ = std::max(1, settings_->max_client_connections / workers);
