@@ -218,6 +218,7 @@ void Server::RemoveSocketFiles(const std::vector<ListenSockets>& listeners) {
 
 absl::Status Server::DrainPool(PoolId id) {
   for (auto& worker : workers_) worker->Post([target = worker.get(), id] { target->pool(id).CloseIdle(); });
+  controller_thread_->PoolGone(id);
   return absl::OkStatus();
 }
 
