@@ -47,7 +47,7 @@ bool IsFatal(std::string_view text) {
 
 }  // namespace
 
-Exchange::Exchange(Worker& worker) : worker_(worker), spill_(worker.spool_limits()) {}
+Exchange::Exchange(Worker& worker) : worker_(worker), spill_(worker.spill_limits()) {}
 
 void Exchange::Begin(Stream& stream) {
   stream_ = &stream;

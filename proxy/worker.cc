@@ -59,6 +59,7 @@ void Worker::Configure(std::shared_ptr<const DataplaneSettings> settings, Addres
   // The pools still look at the old settings while they take the new ones.
   const std::shared_ptr<const DataplaneSettings> old = std::exchange(settings_, std::move(settings));
   limits_ = settings_->limits;
+  spill_limits_ = {0, limits_.spool.directory};
   trusted_proxies_ = std::move(trusted_proxies);
   max_connections_ = std::max(1, settings_->max_client_connections / workers);
   pool_header_ = settings_->pool_header;
@@ -202,6 +203,7 @@ void Worker::Observe(Observation& seen, const SplitState& split, const RouteDeci
 
 void Worker::Record(const Outcome& o) {
   channel_.metrics.CountRequest(o.route.pool, o.route.role, o.status, o.elapsed_nanos);
+  if (!o.request.body.in_memory()) channel_.metrics.CountSpilled();
   if (!access_log_.enabled()) return;
   AccessRecord record;
   record.time = WallTime(o.received_at);

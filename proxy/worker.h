@@ -84,7 +84,9 @@ class Worker final : private RequestHandler, private SessionMaker {
   const PoolParams& pool_params(PoolId id) { return Site(id).params; }
   FileProbe& probe(PoolId id) { return *Site(id).probe; }
   WorkerMetrics& metrics() { return channel_.metrics; }
-  const Spool::Limits& spool_limits() const { return limits_.spool; }
+  // Of answers that wait for a slow client: what memory may hold is with the
+  // connection already (send_buffer), so all of it goes to the file.
+  const Spool::Limits& spill_limits() const { return spill_limits_; }
   std::string_view pool_header() const { return pool_header_; }
   void FlushOutput() { host_.FlushOutput(); }
   void Watch(Exchange& exchange) { in_flight_.PushBack(exchange.watch_link); }
@@ -150,6 +152,7 @@ class Worker final : private RequestHandler, private SessionMaker {
   BackendHost backend_host_;
   PoolSite blue_, green_;
   std::shared_ptr<const DataplaneSettings> settings_;
+  Spool::Limits spill_limits_;
   ClientLimits limits_;  // as of settings_, at an address that outlives reloads
   AddressSet trusted_proxies_;
   std::shared_ptr<const TlsContext> tls_;
