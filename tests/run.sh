@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs, builds and runs all tests; the summary of ctest comes last.
-#   tests/run.sh              all tests, then once more under the sanitizers what has a label for it
+#   tests/run.sh              the short tests under the sanitizers, then all tests
 #   tests/run.sh --fast       all tests, no sanitizers
 #   tests/run.sh --asan       all tests under AddressSanitizer and UndefinedBehaviorSanitizer only
 #   tests/run.sh --tsan       all tests under ThreadSanitizer only
@@ -33,12 +33,14 @@ step() { printf '\n== %s (%d s) ==\n' "$*" "$((SECONDS - began))"; }
 step "packages"
 deploy/install-packages.sh build test
 
-# build PRESET
+# build PRESET [TARGET...]
 build() {
   local preset=$1
+  shift
   step "build: $preset"
   cmake --preset "$preset" -DSERIN_WERROR=ON >/dev/null
-  cmake --build --preset "$preset" -j "$jobs"
+  if [[ $# -gt 0 ]]; then set -- --target "$@"; fi
+  cmake --build --preset "$preset" -j "$jobs" "$@"
 }
 
 # test_all PRESET ARGS...
@@ -54,11 +56,12 @@ case $mode in
   fast) build dev; test_all dev ;;
   default)
     # The sanitizers first, so that the summary of the whole is what one reads
-    # last. Under them run the units and the short integration tests.
-    for preset in asan tsan; do
-      build "$preset"
-      test_all "$preset" --label-exclude '^(long|layout)$'
-    done
+    # last. What takes long is left out, and from ThreadSanitizer what has one
+    # thread only: --asan and --tsan run everything.
+    build asan
+    test_all asan --label-exclude '^(long|layout)$'
+    build tsan serin serinctl base_test split_test observe_test
+    test_all tsan --label-exclude '^(long|layout)$' -R '^(base|split|observe|integration)\.'
     build dev
     test_all dev
     ;;

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import unittest
 
@@ -48,7 +49,8 @@ LONGER = {}
 
 def tracked_files():
     """The repository's files, or, without git, those that are not built."""
-    result = subprocess.run(["git", "-C", ROOT, "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others",
+    git = shutil.which("git") or "false"
+    result = subprocess.run([git, "-C", ROOT, "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others",
                              "--exclude-standard"], capture_output=True, text=True, check=False)
     if result.returncode == 0:
         return sorted(name for name in result.stdout.split("\0") if name and os.path.exists(os.path.join(ROOT, name)))
