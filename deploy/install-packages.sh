@@ -13,8 +13,8 @@ build=(cmake ninja-build g++ pkg-config python3 libevent-dev libnghttp2-dev libs
   prometheus-cpp-dev libabsl-dev libgtest-dev libgmock-dev libbenchmark-dev)
 demo=(nginx-light php8.2-fpm php8.2-cli php8.2-sqlite3 python3 curl util-linux)
 test=("${demo[@]}" php8.2-mysql php8.2-gd php8.2-xml mariadb-server wordpress
-  wordpress-theme-twentytwentythree prometheus shellcheck
-  haproxy openssl)
+  wordpress-theme-twentytwentythree prometheus nghttp2-client haproxy
+  openssl shellcheck)
 services=(nginx php8.2-fpm mariadb prometheus haproxy)
 
 usage() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }

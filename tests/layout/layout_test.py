@@ -49,11 +49,12 @@ LONGER = {}
 
 def tracked_files():
     """The repository's files, or, without git, those that are not built."""
-    git = shutil.which("git") or "false"
-    result = subprocess.run([git, "-C", ROOT, "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others",
-                             "--exclude-standard"], capture_output=True, text=True, check=False)
-    if result.returncode == 0:
-        return sorted(name for name in result.stdout.split("\0") if name and os.path.exists(os.path.join(ROOT, name)))
+    if shutil.which("git"):
+        result = subprocess.run(["git", "-C", ROOT, "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others",
+                                 "--exclude-standard"], capture_output=True, text=True, check=False)
+        if result.returncode == 0:
+            return sorted(name for name in result.stdout.split("\0")
+                          if name and os.path.exists(os.path.join(ROOT, name)))
     found = []
     for folder, folders, files in os.walk(ROOT):
         folders[:] = [name for name in folders if name not in (".git", ".build", "node_modules", "__pycache__")]
