@@ -8,7 +8,6 @@ www-data) and as an ordinary user. Nothing of the host's services is touched.
 
 import contextlib
 import ctypes
-import fcntl
 import grp
 import json
 import os
@@ -56,33 +55,30 @@ def wait_for(condition, seconds=10.0, what="condition", interval=0.02):
 
 
 class Ports:
-    """Free TCP ports, below the ephemeral range and each locked by a file: with
-    SO_REUSEPORT two daemons on one port would not notice each other."""
+    """Free TCP ports, below the ephemeral range and each with a lock: with SO_REUSEPORT two
+    daemons on one port would not notice each other. The lock is a name in the abstract
+    namespace of unix sockets (unix(7)): gone with the process, whoever ran it."""
 
     def __init__(self):
         self.held = []
 
     def take(self):
-        folder = os.path.join(tempfile.gettempdir(), "serin-test-ports")
-        os.makedirs(folder, exist_ok=True)
-        with contextlib.suppress(PermissionError):
-            os.chmod(folder, 0o1777)
         while True:
             port = random.randrange(20000, 32000)
-            lock = os.open(os.path.join(folder, str(port)), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            lock = socket.socket(socket.AF_UNIX)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock.bind("\0serin-test-port-%d" % port)
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", port))
             except OSError:
-                os.close(lock)
+                lock.close()
                 continue
             self.held.append(lock)
             return port
 
     def close(self):
         for lock in self.held:
-            os.close(lock)
+            lock.close()
         self.held = []
 
 
