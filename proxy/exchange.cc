@@ -106,11 +106,11 @@ bool Exchange::FindScript() {
   return false;
 }
 
-bool Exchange::EncodeRequest(std::string& out) {
+bool Exchange::EncodeRequest(std::string& out, uint16_t id) {
   const Request& request = stream_->request();
   const ConnectionInfo& from = *request.connection;
-  AppendBeginRequest(out, settings_->pools[Index(route_.pool)].keep_alive != KeepAlive::kOff);
-  ParamsWriter writer(out);
+  AppendBeginRequest(out, id, settings_->pools[Index(route_.pool)].keep_alive != KeepAlive::kOff);
+  ParamsWriter writer(out, id);
   ParamsContext context;
   context.pool = &worker_.pool_params(route_.pool);
   context.script_name = script_.script_name;
@@ -133,7 +133,7 @@ bool Exchange::EncodeRequest(std::string& out) {
 void Exchange::OnBackend(BackendConnection& connection) {
   std::string& out = connection.send_buffer();
   out.clear();
-  if (!EncodeRequest(out)) {
+  if (!EncodeRequest(out, connection.request_id())) {
     connection.Abort();
     watch_link.Unlink();
     return AnswerHere(431);

@@ -59,7 +59,7 @@ class Exchange final : private PoolWaiter, private BackendUser {
   void OnBackendError(BackendError error, bool stale) override;
 
   bool FindScript();
-  bool EncodeRequest(std::string& out);
+  bool EncodeRequest(std::string& out, uint16_t id);
   void Deliver(bool whole);
   void SendHead(bool whole);
   void NamePool();

@@ -47,7 +47,7 @@ void AppendBrowserParams(benchmark::State& state) {
   std::string out;
   for (auto _ : state) {
     out.clear();
-    ParamsWriter writer(out);
+    ParamsWriter writer(out, 1);
     benchmark::DoNotOptimize(AppendParams(writer, request, context));
     writer.Finish();
     benchmark::DoNotOptimize(out.data());

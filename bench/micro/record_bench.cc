@@ -34,7 +34,7 @@ void DecodeAnswer(benchmark::State& state) {
   RecordDecoder decoder;
   Counter sink;
   for (auto _ : state) {
-    decoder.Reset();
+    decoder.Reset(1);
     size_t consumed = 0;
     benchmark::DoNotOptimize(decoder.Decode(bytes, sink, &consumed));
   }
@@ -47,12 +47,12 @@ void WriteParams(benchmark::State& state) {
   std::string out;
   for (auto _ : state) {
     out.clear();
-    AppendBeginRequest(out, false);
-    ParamsWriter writer(out);
+    AppendBeginRequest(out, 1, false);
+    ParamsWriter writer(out, 1);
     for (int i = 0; i < 40; ++i)
       benchmark::DoNotOptimize(writer.Add("HTTP_ACCEPT_LANGUAGE", "en-GB,en;q=0.9"));
     writer.Finish();
-    AppendStdinEnd(out);
+    AppendStdinEnd(out, 1);
     benchmark::DoNotOptimize(out.data());
   }
 }

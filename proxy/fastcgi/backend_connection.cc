@@ -35,7 +35,7 @@ BackendError BackendConnection::Connect(const PoolSettings& settings) {
     const int on = 1;
     ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
-  requests_ = 0;
+  answered_ = 0;
   connecting_ = false;
   if (::connect(fd_.get(), raw->get(), raw->size) == 0) return BackendError::kNone;
   // On a unix socket EAGAIN means that the backlog is full, not "under way".
@@ -52,10 +52,9 @@ void BackendConnection::Send(BackendUser& user, const Spool& body, const PoolSet
   user_ = &user;
   body_ = &body;
   settings_ = &settings;
-  decoder_.Reset();
+  decoder_.Reset(request_id());
   send_offset_ = 0;
   body_offset_ = 0;
-  ++requests_;
   sending_ = true;
   body_ended_ = received_any_ = paused_ = false;
   total_deadline_ =
@@ -136,21 +135,20 @@ bool BackendConnection::NextBodyPart(std::string_view& part) {
 BackendConnection::Sent BackendConnection::SendSome() {
   std::string_view part;
   size_t framed = send_buffer_.size();  // bytes of the buffer that go before the part
-  std::string_view tail;
-  char tail_bytes[kRecordHeaderSize] = {1, 5, 0, 1, 0, 0, 0, 0};  // the empty STDIN record
+  std::string tail;                     // one record header: short enough not to be allocated
   if (!body_ended_) {
     if (!NextBodyPart(part)) return Sent::kNoBody;
-    if (!part.empty()) AppendStdinHeader(send_buffer_, static_cast<uint16_t>(part.size()));
+    if (!part.empty()) AppendStdinHeader(send_buffer_, request_id(), static_cast<uint16_t>(part.size()));
     framed = send_buffer_.size();
     body_offset_ += part.size();
     if (body_offset_ == body_->size()) {
-      tail = {tail_bytes, sizeof tail_bytes};
+      AppendStdinEnd(tail, request_id());
       body_ended_ = true;
     }
   }
   iovec slices[3] = {{send_buffer_.data() + send_offset_, framed - send_offset_},
                      {const_cast<char*>(part.data()), part.size()},
-                     {const_cast<char*>(tail.data()), tail.size()}};
+                     {tail.data(), tail.size()}};
   msghdr message{};
   message.msg_iov = slices;
   message.msg_iovlen = 3;
@@ -169,7 +167,7 @@ BackendConnection::Sent BackendConnection::SendSome() {
   }
   if (!all) {
     send_buffer_.append(part.substr(from_part));
-    send_buffer_.append(tail.substr(taken));
+    send_buffer_.append(tail, taken);
     return Sent::kBlocked;
   }
   if (body_ended_) sending_ = false;
@@ -209,6 +207,7 @@ bool BackendConnection::TakeBlock(std::string_view bytes) {
   // Bytes behind END_REQUEST, or a body that PHP-FPM has not read to its end,
   // would be taken for part of the next request or answer.
   const bool reusable = consumed == bytes.size() && !sending_;
+  ++answered_;
   BackendUser* user = std::exchange(user_, nullptr);
   owner_.OnConnectionFree(*this, reusable ? Ended::kWhole : Ended::kBroken);
   user->OnBackendEnd();
@@ -224,7 +223,10 @@ void BackendConnection::OnStderr(std::string_view bytes) {
 }
 
 void BackendConnection::Fail(BackendError error) {
-  const bool stale = requests_ > 1 && !received_any_ && error == BackendError::kReset;
+  // Before the first record of our own answer, bad bytes are the last answer's.
+  const bool stale = answered_ > 0 && !decoder_.started() &&
+                     (error == BackendError::kReset || error == BackendError::kTruncated ||
+                      error == BackendError::kProtocol);
   const bool gave_up = error == BackendError::kReadTimeout || error == BackendError::kProtocol;
   BackendUser* user = std::exchange(user_, nullptr);
   owner_.OnConnectionFree(*this, gave_up ? Ended::kAbandoned : Ended::kBroken);

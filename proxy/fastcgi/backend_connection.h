@@ -29,8 +29,9 @@ class BackendUser {
   virtual void OnBlock() = 0;
   // END_REQUEST came: the answer is whole. Bytes as with OnBlock.
   virtual void OnBackendEnd() = 0;
-  // `stale`: a kept connection that PHP-FPM closed (pm.max_requests, a reload)
-  // before the first byte; the request may be tried on a new one.
+  // `stale`: a kept connection that PHP-FPM closed (pm.max_requests, a reload),
+  // or that had something left over from before, and nothing of this request's
+  // answer has come: it may be tried on a new one.
   virtual void OnBackendError(BackendError error, bool stale) = 0;
 
  protected:
@@ -68,8 +69,9 @@ class BackendConnection final : private TimerWheel::Entry, private RecordDecoder
 
   // Opens a non-blocking connection. kNone: connected, or under way.
   BackendError Connect(const PoolSettings& settings);
-  // Where BEGIN_REQUEST and PARAMS go before Send.
+  // Where BEGIN_REQUEST and PARAMS go before Send, with this id.
   std::string& send_buffer() { return send_buffer_; }
+  uint16_t request_id() const { return RequestId(answered_); }
   // Sends send_buffer and `body`, then reads the answer. Both references are
   // borrowed until the request is over. Errors come by OnBackendError, which
   // may be called before Send returns.
@@ -85,7 +87,6 @@ class BackendConnection final : private TimerWheel::Entry, private RecordDecoder
   void Close();
 
   bool open() const { return static_cast<bool>(fd_); }
-  int requests() const { return requests_; }  // sent on it so far
 
  private:
   enum class Sent : uint8_t { kAll, kBlocked, kBroken, kNoBody };
@@ -115,7 +116,7 @@ class BackendConnection final : private TimerWheel::Entry, private RecordDecoder
   size_t send_offset_ = 0;
   uint64_t body_offset_ = 0;  // of body_: already in records
   Instant total_deadline_;
-  int requests_ = 0;
+  uint64_t answered_ = 0;  // requests on it so far
   bool connecting_ = false;
   bool sending_ = false;       // the request is not all with the socket yet
   bool body_ended_ = false;    // the empty STDIN record has been queued

@@ -7,7 +7,6 @@ namespace serin {
 namespace {
 
 constexpr uint8_t kVersion = 1;
-constexpr uint8_t kRequestId = 1;
 
 constexpr uint8_t kBeginRequest = 1;
 constexpr uint8_t kEndRequest = 3;
@@ -23,9 +22,9 @@ constexpr uint8_t kKeepConnection = 1;
 
 char Byte(size_t value) { return static_cast<char>(static_cast<uint8_t>(value)); }
 
-void AppendHeader(std::string& out, uint8_t type, size_t size) {
-  const char header[kRecordHeaderSize] = {Byte(kVersion),  Byte(type), 0, Byte(kRequestId),
-                                          Byte(size >> 8), Byte(size), 0, 0};
+void AppendHeader(std::string& out, uint8_t type, uint16_t id, size_t size) {
+  const char header[kRecordHeaderSize] = {
+      Byte(kVersion), Byte(type), Byte(id >> 8), Byte(id), Byte(size >> 8), Byte(size), 0, 0};
   out.append(header, sizeof header);
 }
 
@@ -44,16 +43,16 @@ char* PutLength(char* at, size_t size) {
 
 }  // namespace
 
-void AppendBeginRequest(std::string& out, bool keep_connection) {
-  AppendHeader(out, kBeginRequest, 8);
+void AppendBeginRequest(std::string& out, uint16_t id, bool keep_connection) {
+  AppendHeader(out, kBeginRequest, id, 8);
   const char body[8] = {0, Byte(kRoleResponder), keep_connection ? Byte(kKeepConnection) : '\0', 0, 0, 0, 0,
                         0};
   out.append(body, sizeof body);
 }
 
-void AppendStdinHeader(std::string& out, uint16_t size) { AppendHeader(out, kStdin, size); }
+void AppendStdinHeader(std::string& out, uint16_t id, uint16_t size) { AppendHeader(out, kStdin, id, size); }
 
-void AppendStdinEnd(std::string& out) { AppendHeader(out, kStdin, 0); }
+void AppendStdinEnd(std::string& out, uint16_t id) { AppendHeader(out, kStdin, id, 0); }
 
 size_t EncodedPairSize(size_t name_size, size_t value_size) {
   return name_size + value_size + (name_size < 128 ? 1 : 4) + (value_size < 128 ? 1 : 4);
@@ -92,7 +91,7 @@ bool ParamsWriter::AddEncoded(std::string_view pairs) {
 
 void ParamsWriter::Finish() {
   CloseRecord();
-  AppendHeader(out_, kParams, 0);
+  AppendHeader(out_, kParams, id_, 0);
 }
 
 // Opens a record, or a further one, so that `size` more bytes fit into it.
@@ -102,7 +101,7 @@ bool ParamsWriter::MakeRoom(size_t size) {
     CloseRecord();
   if (record_ == kNoRecord) {
     record_ = out_.size();
-    AppendHeader(out_, kParams, 0);
+    AppendHeader(out_, kParams, id_, 0);
   }
   return true;
 }
@@ -150,29 +149,31 @@ RecordDecoder::Result RecordDecoder::Decode(std::string_view bytes, Sink& sink, 
 bool RecordDecoder::BeginRecord() {
   const auto [version, type, id_high, id_low, size_high, size_low, padding, reserved] = buffer_;
   static_cast<void>(reserved);
-  seen_record_ = true;
   type_ = type;
   content_ = static_cast<uint16_t>(size_high << 8 | size_low);
   padding_ = padding;
   if (version != kVersion) return false;
   const int id = id_high << 8 | id_low;
+  // Management records: nothing we asked for, nothing that harms.
+  if (type_ == kGetValuesResult || type_ == kUnknownType) return id == 0;
+  if (id != id_) return false;
   switch (type_) {
     case kStdout:
-      if (id != kRequestId || stdout_closed_) return false;
+      if (stdout_closed_) return false;
       stdout_closed_ = content_ == 0;
-      return true;
+      break;
     case kStderr:
-      if (id != kRequestId || stderr_closed_) return false;
+      if (stderr_closed_) return false;
       stderr_closed_ = content_ == 0;
-      return true;
+      break;
     case kEndRequest:
-      return id == kRequestId && content_ == 8;
-    case kGetValuesResult:
-    case kUnknownType:
-      return id == 0;  // management records: nothing we asked for, nothing that harms
+      if (content_ != 8) return false;
+      break;
     default:
       return false;
   }
+  started_ = true;
+  return true;
 }
 
 void RecordDecoder::TakeContent(std::string_view slice, Sink& sink) {

@@ -1,7 +1,9 @@
 #pragma once
 // The FastCGI 1.0 record codec, as a client of PHP-FPM speaks it: one request
-// at a time per connection, always request id 1. Bytes in, bytes out, no
-// socket. Owned by a backend connection; its worker's thread.
+// at a time per connection, each with the next id. PHP-FPM echoes the id, so
+// that what is left over of one answer is never taken for part of the next.
+// Bytes in, bytes out, no socket. Owned by a backend connection; its worker's
+// thread.
 //
 // Order of calls for a POST:
 //   AppendBeginRequest → ParamsWriter Add… Finish → AppendStdinHeader + content… → AppendStdinEnd
@@ -24,15 +26,18 @@ inline constexpr size_t kMaxRecordContent = 65535;
 inline constexpr size_t kMaxStdin = 65528;
 inline constexpr size_t kRecordHeaderSize = 8;
 
-// BEGIN_REQUEST: id 1, role responder. With `keep_connection` PHP-FPM leaves
+// Of the requests on a connection, counted from 0: 1…65535 (0 is for management records, §3.3).
+constexpr uint16_t RequestId(uint64_t number) { return static_cast<uint16_t>(number % 65535 + 1); }
+
+// BEGIN_REQUEST: role responder. With `keep_connection` PHP-FPM leaves
 // the connection open after END_REQUEST and waits for the next request.
-void AppendBeginRequest(std::string& out, bool keep_connection);
+void AppendBeginRequest(std::string& out, uint16_t id, bool keep_connection);
 
 // Header of a STDIN record; the caller sends `size` bytes of content next
 // (1…kMaxStdin), from wherever they lie. There is no padding.
-void AppendStdinHeader(std::string& out, uint16_t size);
+void AppendStdinHeader(std::string& out, uint16_t id, uint16_t size);
 // The empty STDIN record: the body is whole.
-void AppendStdinEnd(std::string& out);
+void AppendStdinEnd(std::string& out, uint16_t id);
 
 // Bytes that a pair takes within a PARAMS record.
 size_t EncodedPairSize(size_t name_size, size_t value_size);
@@ -43,7 +48,7 @@ void AppendPair(std::string& out, std::string_view name, std::string_view value)
 // records. `out` must not be touched by others between construction and Finish.
 class ParamsWriter {
  public:
-  explicit ParamsWriter(std::string& out) : out_(out) {}
+  ParamsWriter(std::string& out, uint16_t id) : out_(out), id_(id) {}
 
   // False when the pair cannot fit into one record (65,535 bytes with its
   // lengths): nothing is written, and the request cannot be sent as it is.
@@ -62,6 +67,7 @@ class ParamsWriter {
 
   static constexpr size_t kNoRecord = static_cast<size_t>(-1);
   std::string& out_;
+  const uint16_t id_;
   size_t record_ = kNoRecord;  // offset of the open record's header
 };
 
@@ -90,7 +96,7 @@ class RecordDecoder {
 
   // kMore: all was consumed, the answer goes on. kEnd: END_REQUEST was read
   // whole, *consumed says up to where. kError: these bytes are not a FastCGI
-  // answer to request 1; every later call says so too, until Reset.
+  // answer to our request; every later call says so too, until Reset.
   Result Decode(std::string_view bytes, Sink& sink, size_t* consumed);
 
   // Valid after kEnd.
@@ -98,11 +104,14 @@ class RecordDecoder {
   uint32_t app_status() const { return app_status_; }
   // The empty STDOUT record has been seen. PHP-FPM leaves it out.
   bool stdout_closed() const { return stdout_closed_; }
-  // Not one byte has been decoded since construction or Reset.
-  bool untouched() const { return state_ == State::kHeader && have_ == 0 && !seen_record_; }
+  // A record with our request's id has come: until then, bad bytes are not of its answer.
+  bool started() const { return started_; }
 
-  // Ready for the next request on the same connection.
-  void Reset() { *this = RecordDecoder(); }
+  // Ready for the answer to the request with this id; before the first call, id 1.
+  void Reset(uint16_t id) {
+    *this = RecordDecoder();
+    id_ = id;
+  }
 
  private:
   enum class State : uint8_t { kHeader, kContent, kPadding, kEnded, kFailed };
@@ -117,7 +126,8 @@ class RecordDecoder {
   uint8_t type_ = 0;
   uint8_t padding_ = 0;
   uint16_t content_ = 0;  // bytes of content still to come
-  bool seen_record_ = false;
+  uint16_t id_ = RequestId(0);
+  bool started_ = false;
   bool stdout_closed_ = false;
   bool stderr_closed_ = false;
   uint8_t protocol_status_ = 0;

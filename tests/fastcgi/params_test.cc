@@ -30,7 +30,7 @@ class ParamsTest : public testing::Test {
   // The params as PHP-FPM reads them. Fails when a name comes twice.
   Params Sent() {
     std::string out;
-    ParamsWriter writer(out);
+    ParamsWriter writer(out, 1);
     context.authority = request.authority();
     EXPECT_TRUE(AppendParams(writer, request, context));
     writer.Finish();
@@ -374,7 +374,7 @@ TEST_F(ParamsTest, RefusesAFieldThatFitsIntoNoRecord) {
   request.AddField("x-big", std::string(40000, 'v'));
   context.authority = request.authority();
   std::string out;
-  ParamsWriter writer(out);
+  ParamsWriter writer(out, 1);
   EXPECT_FALSE(AppendParams(writer, request, context));
 }
 
@@ -384,7 +384,7 @@ TEST_F(ParamsTest, DoesNotAllocateOnceTheBufferHasGrown) {
   std::string out;
   for (int i = 0; i < 2; ++i) {
     out.clear();
-    ParamsWriter writer(out);
+    ParamsWriter writer(out, 1);
     const char* before = out.data();
     ASSERT_TRUE(AppendParams(writer, request, context));
     EXPECT_TRUE(i == 0 || out.data() == before);

@@ -102,26 +102,50 @@ std::vector<std::vector<std::pair<std::string, std::string>>> ReadParams(std::st
 
 TEST(RecordTest, BeginsARequestAsResponder) {
   std::string out;
-  AppendBeginRequest(out, false);
+  AppendBeginRequest(out, 1, false);
   EXPECT_EQ(out, Bytes({1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0}));
 }
 
 TEST(RecordTest, AsksToKeepTheConnection) {
   std::string out = "before";
-  AppendBeginRequest(out, true);
+  AppendBeginRequest(out, 1, true);
   EXPECT_EQ(out, "before" + Bytes({1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0}));
 }
 
 TEST(RecordTest, WritesTheHeaderOfAStdinRecordAndItsEnd) {
   std::string out;
-  AppendStdinHeader(out, kMaxStdin);
-  AppendStdinEnd(out);
+  AppendStdinHeader(out, 1, kMaxStdin);
+  AppendStdinEnd(out, 1);
   EXPECT_EQ(out, Bytes({1, 5, 0, 1, 0xFF, 0xF8, 0, 0, 1, 5, 0, 1, 0, 0, 0, 0}));
+}
+
+TEST(RecordTest, GivesEachRequestOfAConnectionTheNextId) {
+  EXPECT_EQ(RequestId(0), 1);
+  EXPECT_EQ(RequestId(1), 2);
+  EXPECT_EQ(RequestId(65534), 65535);
+  EXPECT_EQ(RequestId(65535), 1) << "0 is no request's";
+}
+
+TEST(RecordTest, PutsTheIdIntoEveryRecordOfARequest) {
+  std::string out;
+  AppendBeginRequest(out, 0x1234, false);
+  ParamsWriter writer(out, 0x1234);
+  EXPECT_TRUE(writer.Add("A", "1"));
+  writer.Finish();
+  AppendStdinHeader(out, 0x1234, 2);
+  out += "xy";
+  AppendStdinEnd(out, 0x1234);
+  std::string types;
+  for (size_t at = 0; at < out.size(); at += 8 + static_cast<unsigned char>(out[at + 5])) {
+    types += static_cast<char>('0' + out[at + 1]);
+    EXPECT_EQ(out.substr(at + 2, 2), Bytes({0x12, 0x34})) << "record " << types.size();
+  }
+  EXPECT_EQ(types, "14455");
 }
 
 TEST(ParamsWriterTest, WritesPairsIntoOneRecordAndEndsTheStream) {
   std::string out = "x";
-  ParamsWriter writer(out);
+  ParamsWriter writer(out, 1);
   EXPECT_TRUE(writer.Add("A", "1"));
   EXPECT_TRUE(writer.Add("BC", ""));
   writer.Finish();
@@ -131,7 +155,7 @@ TEST(ParamsWriterTest, WritesPairsIntoOneRecordAndEndsTheStream) {
 
 TEST(ParamsWriterTest, WithoutPairsWritesTheEndOnly) {
   std::string out;
-  ParamsWriter writer(out);
+  ParamsWriter writer(out, 1);
   EXPECT_TRUE(writer.AddEncoded(""));
   writer.Finish();
   EXPECT_EQ(out, Bytes({1, 4, 0, 1, 0, 0, 0, 0}));
@@ -139,7 +163,7 @@ TEST(ParamsWriterTest, WithoutPairsWritesTheEndOnly) {
 
 TEST(ParamsWriterTest, EncodesLengthsFrom128OnInFourBytes) {
   std::string out;
-  ParamsWriter writer(out);
+  ParamsWriter writer(out, 1);
   EXPECT_TRUE(writer.Add("N", std::string(127, 'v')));
   EXPECT_TRUE(writer.Add("N", std::string(128, 'v')));
   EXPECT_EQ(out.substr(8, 2), Bytes({1, 127}));
@@ -150,7 +174,7 @@ TEST(ParamsWriterTest, EncodesLengthsFrom128OnInFourBytes) {
 TEST(ParamsWriterTest, NeverSplitsAPairBetweenRecords) {
   for (size_t size : {100U, 127U, 128U, 1000U, 21839U, 32000U, 60000U, 65529U}) {
     std::string out;
-    ParamsWriter writer(out);
+    ParamsWriter writer(out, 1);
     const std::string value(size, 'v');
     for (int i = 0; i < 200; ++i) ASSERT_TRUE(writer.Add("N", value));
     writer.Finish();
@@ -166,7 +190,7 @@ TEST(ParamsWriterTest, NeverSplitsAPairBetweenRecords) {
 
 TEST(ParamsWriterTest, RefusesAPairThatFitsIntoNoRecordAndWritesNothing) {
   std::string out;
-  ParamsWriter writer(out);
+  ParamsWriter writer(out, 1);
   const size_t largest = kMaxRecordContent - 1 - 4 - 1;
   EXPECT_FALSE(writer.Add("N", std::string(largest + 1, 'v')));
   EXPECT_FALSE(writer.Add(std::string(70000, 'n'), ""));
@@ -184,7 +208,7 @@ TEST(ParamsWriterTest, KeepsAnEncodedBlockInOneRecord) {
   AppendPair(block, "CONSTANT", std::string(300, 'c'));
   AppendPair(block, "OTHER", "o");
   std::string out;
-  ParamsWriter writer(out);
+  ParamsWriter writer(out, 1);
   ASSERT_TRUE(writer.Add("BIG", std::string(65400, 'b')));
   ASSERT_TRUE(writer.AddEncoded(block));
   EXPECT_FALSE(writer.AddEncoded(std::string(kMaxRecordContent + 1, 'x')));
@@ -198,7 +222,7 @@ TEST(ParamsWriterTest, KeepsAnEncodedBlockInOneRecord) {
 TEST(RecordDecoderTest, HandsOnStdoutAndStderrAndEnds) {
   Taken taken;
   RecordDecoder decoder;
-  EXPECT_TRUE(decoder.untouched());
+  EXPECT_FALSE(decoder.started());
   const std::string bytes =
       Record(kOut, "head\n\n", 2) + Record(kErr, "PHP message") + Record(kOut, "body", 4) + End();
   size_t used = 0;
@@ -208,7 +232,7 @@ TEST(RecordDecoderTest, HandsOnStdoutAndStderrAndEnds) {
   EXPECT_EQ(taken.err, "PHP message");
   EXPECT_EQ(decoder.protocol_status(), RecordDecoder::kRequestComplete);
   EXPECT_FALSE(decoder.stdout_closed());
-  EXPECT_FALSE(decoder.untouched());
+  EXPECT_TRUE(decoder.started());
 }
 
 TEST(RecordDecoderTest, TakesRecordsBrokenAtEveryByte) {
@@ -305,6 +329,20 @@ TEST(RecordDecoderTest, RefusesAnotherRequestsRecords) {
       << "a management record belongs to no request";
 }
 
+TEST(RecordDecoderTest, TellsWhatIsLeftOverOfTheLastAnswerFromABreachInOurOwn) {
+  Taken taken;
+  size_t used = 0;
+  RecordDecoder decoder;
+  decoder.Reset(2);
+  const std::string left_over = Record(10, "x", 0, 0) + Record(kOut, "poison") + End();
+  EXPECT_EQ(decoder.Decode(left_over, taken, &used), Result::kError);
+  EXPECT_FALSE(decoder.started());
+  decoder.Reset(2);
+  EXPECT_EQ(decoder.Decode(Record(kOut, "ours", 0, 2) + left_over, taken, &used), Result::kError);
+  EXPECT_TRUE(decoder.started());
+  EXPECT_EQ(taken.out, "ours");
+}
+
 TEST(RecordDecoderTest, RefusesRecordsThatAServerNeverSends) {
   for (int type : {0, 1, 2, 4, 5, 8, 9, 12, 255}) {
     Taken taken;
@@ -341,8 +379,8 @@ TEST(RecordDecoderTest, StaysInErrorUntilReset) {
   EXPECT_EQ(decoder.Decode(Record(99, ""), taken, &used), Result::kError);
   EXPECT_EQ(decoder.Decode(Record(kOut, "x"), taken, &used), Result::kError);
   EXPECT_EQ(used, 0U);
-  decoder.Reset();
-  EXPECT_TRUE(decoder.untouched());
+  decoder.Reset(1);
+  EXPECT_FALSE(decoder.started());
   EXPECT_EQ(decoder.Decode(Record(kOut, "x") + End(), taken, &used), Result::kEnd);
   EXPECT_EQ(taken.out, "x");
 }
@@ -355,7 +393,7 @@ TEST(RecordDecoderTest, DecodesTheNextAnswerAfterReset) {
     EXPECT_EQ(decoder.Decode(Record(kOut, "x") + Record(kOut, "") + End(0, 7), taken, &used), Result::kEnd);
     EXPECT_EQ(taken.out, "x");
     EXPECT_EQ(decoder.app_status(), 7U);
-    decoder.Reset();
+    decoder.Reset(1);
     EXPECT_FALSE(decoder.stdout_closed());
     EXPECT_EQ(decoder.app_status(), 0U);
   }

@@ -98,7 +98,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   context.path_info = request.query();
   context.authority = request.authority();
   std::string out;
-  serin::ParamsWriter writer(out);
+  serin::ParamsWriter writer(out, 1);
   if (!serin::AppendParams(writer, request, context)) return 0;
   writer.Finish();
   CheckRecords(out);

@@ -155,6 +155,41 @@ class KeptConnectionsTest(FaultsTest):
         for _ in range(10):
             self.assertEqual(self.daemon.get("/").status, 200)
 
+    def late(self, connection, poison):
+        """Leaves a kept connection on which `poison` comes when the next request has been sent."""
+        response = self.fault("late_bytes&poison=" + poison, connection)
+        self.assertIn("id=-", response.text)
+        self.blue.reset_counts()
+
+    def test_bytes_that_come_late_never_answer_the_next_request(self):
+        for poison in ("answer", "end", "text", "piece"):
+            with self.subTest(poison), Connection(self.daemon.address) as connection:
+                self.late(connection, poison)
+                response = connection.request("GET", "/?id=mine")
+                self.assertEqual((response.status, response.complete), (200, True))
+                self.assertIn("id=mine", response.text)
+                wait_for(lambda: len(self.blue.seen) == 2)  # the kept connection's thread sends first, then looks
+                self.assertEqual(sorted((r.id, r.number_on_connection > 1) for r in self.blue.seen),
+                                 [("mine", False), ("mine", True)], "tried on the kept one, then on a new one")
+
+    def test_after_late_bytes_what_cannot_be_repeated_fails_rather_than_get_them(self):
+        for poison in ("answer", "end", "text", "piece"):
+            with self.subTest(poison), Connection(self.daemon.address) as connection:
+                self.late(connection, poison)
+                response = connection.request("POST", "/?id=mine", body=b"x")
+                self.assertEqual(response.status, 502)
+                self.assertNotIn("poison", response.text)
+                self.assertIn("id=next", connection.request("GET", "/?id=next").text)
+                wait_for(lambda: len(self.blue.seen) == 2)
+                self.assertEqual(sorted(r.id for r in self.blue.seen), ["mine", "next"])
+
+    def test_each_request_of_a_connection_has_an_id_of_its_own(self):
+        with Connection(self.daemon.address) as connection:
+            for _ in range(5):
+                connection.request("GET", "/")
+        self.assertEqual([(r.number_on_connection, r.request_id) for r in self.blue.seen],
+                         [(n, n) for n in range(1, 6)])
+
     def test_connections_are_reused(self):
         with Connection(self.daemon.address) as connection:
             for _ in range(20):

@@ -360,6 +360,16 @@ def extra_bytes(connection, request):
     return True
 
 
+def late_bytes(connection, request):
+    """As extra_bytes, but only once the next request is there."""
+    answer(connection, request)
+    connection.buffer = connection.sock.recv(262144)
+    poison = {"answer": request.out(head_of(request) + b"poison for the next one") + request.finish(),
+              "end": request.finish(), "text": b"HTTP/1.1 200 OK\r\n\r\npoison", "piece": b"\1\6\0\1"}
+    connection.send(poison[request.query("poison", "answer")])
+    return True
+
+
 def no_content(connection, request):
     answer(connection, request, "204 No Content", body=b"")
     return True
@@ -391,7 +401,7 @@ FAULTS = {function.__name__: function for function in (
     ok, error, status, sleep, hang, reset_head, close_head, reset_middle, truncated, short_length, long_length,
     garbage, bad_version, no_head, bad_status, early_100, header_injection, huge_head, hop_by_hop, drip, split_head,
     split_record_header, padding, stderr, fatal_200, stderr_flood, big, slow_body, stall_body, early_end, overloaded,
-    wrong_id, extra_bytes, no_content, not_modified, redirect, cookies, bare_lf_head)}
+    wrong_id, extra_bytes, late_bytes, no_content, not_modified, redirect, cookies, bare_lf_head)}
 
 
 class FakeFpm:
