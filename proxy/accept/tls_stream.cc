@@ -58,6 +58,9 @@ TlsStream::Result TlsStream::Receive(std::span<char> out, size_t& received, std:
   const int ok = SSL_read_ex(ssl_, out.data(), out.size(), &received);
   const int error = ok == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_, ok);
   sink_ = nullptr;
+  // SSL_has_pending(3) counts the beginning of a record, too: only after bytes
+  // did come may there be more of them, or who waits for it would spin.
+  pending_ = error == SSL_ERROR_NONE && SSL_has_pending(ssl_) != 0;
   switch (error) {
     case SSL_ERROR_NONE:
       return Result::kBytes;

@@ -27,8 +27,8 @@ class TlsStream {
   // Decrypts what has arrived into `out`. Handshake messages, tickets and
   // alerts that answer it are appended to `reply`, whatever the result.
   Result Receive(std::span<char> out, size_t& received, std::string& reply);
-  // More can be received without the socket becoming readable.
-  bool has_pending() const { return SSL_has_pending(ssl_) != 0; }
+  // More may be received without the socket becoming readable.
+  bool has_pending() const { return pending_; }
   // Appends `bytes` as records to `out`. False: the stream is broken.
   bool Encrypt(std::string_view bytes, std::string& out);
   // Appends close_notify (RFC 8446 §6.1).
@@ -44,6 +44,7 @@ class TlsStream {
   std::shared_ptr<const TlsContext> context_;  // its server-name callback points into it
   SSL* ssl_;
   std::string* sink_ = nullptr;  // where records go during a call
+  bool pending_ = false;
   friend int WriteToSink(BIO* bio, const char* data, size_t size, size_t* written);
 };
 
