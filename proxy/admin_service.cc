@@ -75,7 +75,15 @@ AdminService::AdminService(Server& server)
       metrics_page_({[this](MetricsSnapshot& sum) {
                        for (const auto& channel : server_.channels()) channel->metrics.AddTo(sum);
                      },
-                     [this] { return GetReport(); }, GetProcessInfo()}),
+                     [this] { return GetReport(); }, GetProcessInfo(),
+                     [this] {
+                       std::vector<CertificateExpiry> expiries;
+                       const TlsContext* tls = server_.tls();
+                       if (tls == nullptr) return expiries;
+                       for (const auto& info : tls->certificates())
+                         expiries.push_back({info.path, info.not_after});
+                       return expiries;
+                     }}),
       metrics_handler_([this] { return metrics_page_.Render(); }, [this] { host_.FlushOutput(); }) {}
 
 AdminService::~AdminService() {

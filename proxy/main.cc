@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "proxy/base/log.h"
+#include "proxy/config/check_report.h"
 #include "proxy/config/config.h"
 #include "proxy/server.h"
 
@@ -36,7 +37,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Serin splits traffic between two PHP-FPM pools and reverts a bad release by itself.",
                "serin"};
   app.add_option("-c,--config", file, "Configuration file")->envname("SERIN_CONFIG")->capture_default_str();
-  app.add_flag("-t,--test", test_only, "Check the configuration and exit");
+  app.add_flag("-t,--test", test_only, "Check the configuration and its certificates, and exit");
   app.add_option("--set", settings, "Override one key, as in --set rollout.hold=2m (repeatable)");
   app.set_version_flag("-V,--version", std::string("serin ") + SERIN_VERSION);
   CLI11_PARSE(app, argc, argv);
@@ -47,13 +48,14 @@ int main(int argc, char** argv) {
     return serin::LoadConfig(file, serin::SerinEnvironment(environ), overrides);
   };
   serin::ConfigResult result = load();
+  if (test_only) {
+    const serin::CheckReport report = serin::ReportOf(result, file);
+    (report.ok ? std::cout : std::cerr) << report.text;
+    return report.ok ? 0 : 1;
+  }
   if (!result.ok()) {
     std::cerr << result.Text();
     return 1;
-  }
-  if (test_only) {
-    std::cout << file << ": ok\n";
-    return 0;
   }
   return RunServer(std::move(*result.config), load);
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/config/check_report.h"
 #include "proxy/config/config.h"
 #include "proxy/config/units.h"
 #include "proxy/ctl/commands.h"
@@ -40,13 +41,10 @@ std::string WeightNumber(std::string text) {
 }
 
 int CheckFile(const std::string& file) {
-  const serin::ConfigResult result = serin::LoadConfig(file, serin::SerinEnvironment(environ), {});
-  if (result.ok()) {
-    std::printf("%s: ok\n", file.c_str());
-    return serin::kExitOk;
-  }
-  std::fputs(result.Text().c_str(), stderr);
-  return serin::kExitFailed;
+  const serin::CheckReport report =
+      serin::ReportOf(serin::LoadConfig(file, serin::SerinEnvironment(environ), {}), file);
+  std::fputs(report.text.c_str(), report.ok ? stdout : stderr);
+  return report.ok ? serin::kExitOk : serin::kExitFailed;
 }
 
 // The command line, and what to do for each verb.

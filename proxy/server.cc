@@ -15,6 +15,8 @@ namespace serin {
 namespace {
 
 constexpr absl::Duration kDrainCheck = absl::Milliseconds(50);
+// Often enough to be seen, seldom enough to be read.
+constexpr absl::Duration kCertificateCheck = absl::Hours(24);
 
 // More workers than a pool has connections would only wait for each other.
 size_t CountWorkers(const DataplaneSettings& settings) {
@@ -23,6 +25,12 @@ size_t CountWorkers(const DataplaneSettings& settings) {
   const int wanted =
       settings.workers > 0 ? settings.workers : static_cast<int>(std::thread::hardware_concurrency());
   return static_cast<size_t>(std::clamp(wanted, 1, most));
+}
+
+void WarnOfCertificates(const TlsContext& tls) {
+  for (const CertificateInfo& info : tls.certificates()) {
+    if (const std::string trouble = info.Trouble(absl::Now()); !trouble.empty()) LogWarning(trouble);
+  }
 }
 
 }  // namespace
@@ -56,12 +64,7 @@ absl::StatusOr<std::shared_ptr<const TlsContext>> Server::LoadTls(const TlsSetti
   if (settings.certificates.empty()) return std::shared_ptr<const TlsContext>();
   absl::StatusOr<std::shared_ptr<const TlsContext>> loaded = TlsContext::Load(settings, tickets_);
   if (!loaded.ok()) return loaded.status();
-  for (const TlsContext::CertificateInfo& info : (*loaded)->certificates()) {
-    if (info.not_after < absl::Now()) {
-      LogError(absl::StrCat(info.path, " expired on ", absl::FormatTime(info.not_after),
-                            ": browsers will refuse it"));
-    }
-  }
+  WarnOfCertificates(**loaded);
   return loaded;
 }
 
@@ -155,6 +158,9 @@ void Server::Run() {
     if (absl::Status status = Reload(); !status.ok()) LogError(std::string(status.message()));
   });
   SignalWatch reopen(loop_, SIGUSR1, [this] { ReopenLogs(); });
+  certificate_check_.Start(loop_, kCertificateCheck, [this] {
+    if (tls_ != nullptr) WarnOfCertificates(*tls_);
+  });
   StartThreads();
   LogInfo(absl::StrCat("serin ", SERIN_VERSION, " is ready: ", worker_count_, " workers, ", listeners_.size(),
                        " listeners"));

@@ -88,7 +88,7 @@ class Server {
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<ControllerThread> controller_thread_;
   std::unique_ptr<AdminService> admin_;
-  PeriodicTimer drain_check_;
+  PeriodicTimer drain_check_, certificate_check_;
   Instant drain_until_;
   std::vector<int> open_connections_;  // per worker, as it last said
   bool draining_ = false;

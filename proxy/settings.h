@@ -77,8 +77,9 @@ struct SplitSettings {
 // the others are chosen by server name.
 struct TlsSettings {
   struct Certificate {
-    std::string certificate;  // PEM file, leaf first, then its chain
-    std::string key;          // PEM file
+    std::string certificate;         // PEM file, leaf first, then its chain
+    std::string key;                 // PEM file
+    std::string ocsp_response = {};  // DER file; "": nothing is stapled
     friend bool operator==(const Certificate&, const Certificate&) = default;
   };
   enum class Version : uint8_t { k12, k13 };
@@ -106,8 +107,8 @@ struct DataplaneSettings {
   std::string server_header = "";  // Server: of answers that PHP gave none
   // CIDRs, or "unix:" for any local peer. Not loopback: whoever proxies over TCP says so here.
   std::vector<std::string> trusted_proxies = {"unix:"};
-  absl::Duration slow_limit = absl::Seconds(2);          // = [rollout] max_p95
-  bool fatal_stderr_is_error = true;                     // "PHP Fatal error" on stderr counts as an error
+  absl::Duration slow_limit = absl::Seconds(2);  // = [rollout] max_p95
+  bool fatal_stderr_is_error = true;             // "PHP Fatal error" on stderr counts as an error
   absl::Duration drain_timeout = absl::Seconds(30);
 };
 

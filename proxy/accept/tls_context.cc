@@ -5,9 +5,11 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 
 namespace serin {
 namespace {
@@ -42,11 +44,8 @@ int OnAlpn(SSL*, const unsigned char** out, unsigned char* size, const unsigned 
   return SSL_TLSEXT_ERR_OK;
 }
 
-absl::Time ToTime(const ASN1_TIME* time) {
-  tm parts{};
-  if (ASN1_TIME_to_tm(time, &parts) != 1) return absl::InfiniteFuture();
-  return absl::FromTM(parts, absl::UTCTimeZone());
-}
+// Instead of a prompt on the terminal.
+int HasNoPassphrase(char*, int, int, void*) { return -1; }
 
 std::vector<std::string> NamesOf(X509* certificate) {
   std::vector<std::string> names;
@@ -71,6 +70,23 @@ bool Matches(std::string_view pattern, std::string_view name) {
 }
 
 }  // namespace
+
+std::string CertificateInfo::Trouble(absl::Time now) const {
+  const auto day = [](absl::Time time) {
+    return absl::FormatTime("%F %H:%M UTC", time, absl::UTCTimeZone());
+  };
+  if (now > not_after) return absl::StrCat(path, " expired on ", day(not_after), ": browsers refuse it");
+  if (now < not_before) {
+    return absl::StrCat(path, " is not valid before ", day(not_before), ": browsers refuse it");
+  }
+  if (not_after - now < std::min(kRenewalTime, (not_after - not_before) / 10)) {
+    return absl::StrCat(path, " expires on ", day(not_after));
+  }
+  if (now > ocsp_until) {
+    return absl::StrCat("the OCSP response for ", path, " expired on ", day(ocsp_until), ": it is not sent");
+  }
+  return {};
+}
 
 TicketKeys::TicketKeys(absl::Time now) : made_(now) {
   RAND_bytes(reinterpret_cast<unsigned char*>(&current_), sizeof current_);
@@ -134,14 +150,24 @@ absl::Status TlsContext::Add(const TlsSettings& settings, const TlsSettings::Cer
   if (SSL_CTX_use_certificate_chain_file(ctx, files.certificate.c_str()) != 1) {
     return Wrong(files.certificate, "no usable certificate: " + LastError());
   }
-  if (SSL_CTX_use_PrivateKey_file(ctx, files.key.c_str(), SSL_FILETYPE_PEM) != 1) {
+  SSL_CTX_set_default_passwd_cb(ctx, HasNoPassphrase);
+  const bool loaded = SSL_CTX_use_PrivateKey_file(ctx, files.key.c_str(), SSL_FILETYPE_PEM) == 1;
+  if (!loaded && ERR_GET_REASON(ERR_peek_error()) != X509_R_KEY_VALUES_MISMATCH) {
     return Wrong(files.key, "no usable private key for " + files.certificate + ": " + LastError());
   }
-  if (SSL_CTX_check_private_key(ctx) != 1) {
+  if (!loaded || SSL_CTX_check_private_key(ctx) != 1) {
     return Wrong(files.key, "this key does not belong to " + files.certificate);
   }
   X509* leaf = SSL_CTX_get0_certificate(ctx);
-  infos_.push_back({files.certificate, NamesOf(leaf), ToTime(X509_get0_notAfter(leaf))});
+  infos_.push_back({files.certificate, NamesOf(leaf), ToAbslTime(X509_get0_notBefore(leaf)),
+                    ToAbslTime(X509_get0_notAfter(leaf)), absl::InfiniteFuture()});
+  if (!files.ocsp_response.empty()) {
+    absl::StatusOr<OcspStaple> staple = OcspStaple::Load(files.ocsp_response, leaf);
+    if (!staple.ok()) return staple.status();
+    infos_.back().ocsp_until = staple->next_update();
+    staples_.push_back(std::make_unique<OcspStaple>(*std::move(staple)));
+    staples_.back()->AttachTo(ctx);
+  }
   contexts_.push_back(std::move(made));
   return absl::OkStatus();
 }

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "proxy/accept/tls_staple.h"
 #include "proxy/settings.h"
 
 namespace serin {
@@ -46,18 +47,26 @@ class TicketKeys {
   absl::Time made_;            // guarded by mutex_
 };
 
+// What a certificate is for and how long; for logs and metrics.
+struct CertificateInfo {
+  // Whoever renews certificates has done it by then: with a tenth of the
+  // lifetime left, and two weeks of the long ones.
+  static constexpr absl::Duration kRenewalTime = absl::Hours(24 * 14);
+
+  std::string path;
+  std::vector<std::string> names;
+  absl::Time not_before, not_after;
+  absl::Time ocsp_until;  // InfiniteFuture without a response to staple
+
+  // Why a person should look, in a sentence; empty: no trouble.
+  std::string Trouble(absl::Time now) const;
+};
+
 class TlsContext {
  public:
-  // What a certificate is for and how long; for logs and metrics.
-  struct CertificateInfo {
-    std::string path;
-    std::vector<std::string> names;
-    absl::Time not_after;
-  };
-
   // InvalidArgument says which file is wrong and how: unreadable, not PEM, a
-  // key that does not fit. An expired certificate is no error (a restart must
-  // not turn a warning in browsers into an outage): see certificates().
+  // key that does not fit, a response for another certificate. An expired certificate is no error (a restart
+  // must not turn a warning in browsers into an outage): see certificates().
   static absl::StatusOr<std::shared_ptr<const TlsContext>> Load(const TlsSettings& settings,
                                                                 std::shared_ptr<TicketKeys> tickets);
 
@@ -77,7 +86,8 @@ class TlsContext {
                       EVP_MAC_CTX* mac, int encrypt);
   SSL_CTX* ForName(std::string_view name) const;
 
-  std::vector<Context> contexts_;  // the first is the default
+  std::vector<std::unique_ptr<OcspStaple>> staples_;  // contexts point to theirs
+  std::vector<Context> contexts_;                     // the first is the default
   std::vector<CertificateInfo> infos_;
   std::shared_ptr<TicketKeys> tickets_;
 };

@@ -210,6 +210,15 @@ void AddProcess(Families& families, const ProcessInfo& process) {
                  absl::ToDoubleSeconds(process.started_at - absl::UnixEpoch()));
 }
 
+void AddCertificates(Families& families, const std::vector<CertificateExpiry>& certificates) {
+  if (certificates.empty()) return;
+  families.Begin(MetricType::Gauge, "serin_tls_certificate_expiry_timestamp_seconds",
+                 "When the certificate expires, Unix time.");
+  for (const auto& [path, not_after] : certificates) {
+    families.Add(absl::ToDoubleSeconds(not_after - absl::UnixEpoch()), {{"certificate", path}});
+  }
+}
+
 class Scrape final : public prometheus::Collectable {
  public:
   explicit Scrape(const MetricsSources& sources) : sources_(sources) {}
@@ -224,6 +233,7 @@ class Scrape final : public prometheus::Collectable {
     AddDurations(families, *sum, report->split);
     AddPools(families, *sum);
     AddClients(families, *sum);
+    AddCertificates(families, sources_.certificates());
     AddCanary(families, *report);
     AddRollout(families, *report);
     return families.Take();

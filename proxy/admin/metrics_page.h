@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "controller/controller.h"
 #include "proxy/admin/admin_api.h"
@@ -13,11 +14,18 @@
 
 namespace serin {
 
+struct CertificateExpiry {
+  std::string path;
+  absl::Time not_after;
+};
+
 struct MetricsSources {
   // Adds every worker's numbers.
   std::function<void(MetricsSnapshot& sum)> sum_workers;
   std::function<std::shared_ptr<const Report>()> report;
   ProcessInfo process;
+  // Of [tls], as last loaded.
+  std::function<std::vector<CertificateExpiry>()> certificates;
 };
 
 class MetricsPage {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "proxy/config/reader.h"
 
@@ -65,6 +66,7 @@ void Checker::CheckListeners() {
 void Checker::CheckTls() {
   const auto& listeners = config_.dataplane.listeners;
   const auto& certificates = config_.tls.certificates;
+  std::set<std::string> names;
   for (size_t i = 0; i < listeners.size(); ++i) {
     if (listeners[i].protocol != ListenProtocol::kHttps || origins_.Given("tls")) continue;
     if (origins_.Given("tls.certificate") || origins_.Given("tls.key")) continue;
@@ -76,9 +78,14 @@ void Checker::CheckTls() {
     const std::string shown = i == 0 ? "[tls]" : "[[tls.certificates]]";
     const bool has_certificate = origins_.Given(path + ".certificate"),
                has_key = origins_.Given(path + ".key");
-    const bool needed = i > 0 ? !origins_.Bad(path) : certificates.size() == 1 && origins_.Given("tls");
+    const bool needed = i > 0 ? !origins_.Bad(path)
+                              : origins_.Given(path + ".ocsp_response") ||
+                                    (certificates.size() == 1 && origins_.Given("tls"));
     if (!has_certificate && (has_key || needed)) Say({path, path + ".key"}, shown + " lacks \"certificate\"");
     if (!has_key && (has_certificate || needed)) Say({path, path + ".certificate"}, shown + " lacks \"key\"");
+    if (has_certificate && !names.insert(certificates[i].certificate).second) {
+      Say({path + ".certificate"}, certificates[i].certificate + " is listed twice");
+    }
   }
 }
 

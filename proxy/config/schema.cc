@@ -33,9 +33,13 @@ bool IsPrintable(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
 }
 
+constexpr char kOcspResponse[] = "an absolute path, or \"\" for none";
+
 bool IsAbsolutePath(std::string_view text) {
   return text.starts_with('/') && text.size() < 4096 && text.find('\0') == text.npos;
 }
+
+bool IsEmptyOrAbsolutePath(std::string_view text) { return text.empty() || IsAbsolutePath(text); }
 
 // Relative to the root, and staying there.
 bool IsScriptName(std::string_view text) {
@@ -256,13 +260,16 @@ void OperatingKeys(std::vector<Key<Config>>& keys) {
   keys.push_back(TextKey<C>(
       "state.directory", "an absolute path", IsAbsolutePath,
       [](C & c) -> auto& { return c.state_directory; }));
-  // The reader keeps the first certificate for these two; [[tls.certificates]] adds more.
+  // The reader keeps the first certificate for these three; [[tls.certificates]] adds more.
   const auto first = [](C& c) -> TlsSettings::Certificate& { return c.tls.certificates.front(); };
   keys.push_back(TextKey<C>(
       "tls.certificate", "an absolute path",
       IsAbsolutePath, [first](C & c) -> auto& { return first(c).certificate; }));
   keys.push_back(TextKey<C>(
       "tls.key", "an absolute path", IsAbsolutePath, [first](C & c) -> auto& { return first(c).key; }));
+  keys.push_back(TextKey<C>(
+      "tls.ocsp_response", kOcspResponse,
+      IsEmptyOrAbsolutePath, [first](C & c) -> auto& { return first(c).ocsp_response; }));
   keys.push_back(WordKey<C, TlsSettings::Version>(
       "tls.min_version", {{"1.2", TlsSettings::Version::k12}, {"1.3", TlsSettings::Version::k13}},
       [](C & c) -> auto& { return c.tls.min_version; }));
@@ -316,7 +323,10 @@ std::vector<Key<TlsSettings::Certificate>> CertificateKeys() {
       TextKey<T>(
           "certificate", "an absolute path", IsAbsolutePath, [](T & t) -> auto& { return t.certificate; }),
       TextKey<T>(
-          "key", "an absolute path", IsAbsolutePath, [](T & t) -> auto& { return t.key; })};
+          "key", "an absolute path", IsAbsolutePath, [](T & t) -> auto& { return t.key; }),
+      TextKey<T>(
+          "ocsp_response", kOcspResponse, IsEmptyOrAbsolutePath,
+          [](T & t) -> auto& { return t.ocsp_response; })};
 }
 
 std::string WhyNotParam(std::string_view name) {

@@ -17,7 +17,8 @@ class MetricsPageTest : public testing::Test {
   std::string Render() {
     return MetricsPage({[this](MetricsSnapshot& sum) { metrics_->AddTo(sum); },
                         [this] { return std::make_shared<Report>(report_); },
-                        {"1.2.3", absl::FromUnixSeconds(1000), 2}})
+                        {"1.2.3", absl::FromUnixSeconds(1000), 2},
+                        [this] { return certificates_; }})
         .Render();
   }
   // The line's value; "" when there is no such series.
@@ -31,6 +32,7 @@ class MetricsPageTest : public testing::Test {
 
   std::unique_ptr<WorkerMetrics> metrics_ = std::make_unique<WorkerMetrics>();
   Report report_ = SteppingReport();
+  std::vector<CertificateExpiry> certificates_;
 };
 
 TEST_F(MetricsPageTest, HasTheNamesOfTheContract) {
@@ -80,9 +82,19 @@ TEST_F(MetricsPageTest, SaysNothingAboutACanaryWithoutRequests) {
   EXPECT_EQ(Value("serin_canary_observed_ratio"), "");
 }
 
+TEST_F(MetricsPageTest, SaysWhenCertificatesExpire) {
+  EXPECT_EQ(Render().find("serin_tls"), std::string::npos);
+  certificates_ = {{"/etc/a.pem", absl::FromUnixSeconds(2000000000)},
+                   {"/etc/b.pem", absl::FromUnixSeconds(1000)}};
+  const std::string name = "serin_tls_certificate_expiry_timestamp_seconds";
+  EXPECT_EQ(std::stod(Value(name + R"({certificate="/etc/a.pem"})")), 2e9);
+  EXPECT_EQ(std::stod(Value(name + R"({certificate="/etc/b.pem"})")), 1000);
+}
+
 TEST_F(MetricsPageTest, EverySeriesHasHelpAndTypeAndNoneIsTwice) {
   metrics_->CountRequest(PoolId::kBlue, Role::kStable, 200, 1);
   metrics_->CountRefused(400);
+  certificates_ = {{"/etc/a.pem", absl::FromUnixSeconds(1)}, {"/etc/b.pem", absl::FromUnixSeconds(2)}};
   std::set<std::string> helped, typed, series;
   std::istringstream page(Render());
   for (std::string line; std::getline(page, line);) {
@@ -103,6 +115,7 @@ TEST_F(MetricsPageTest, PromtoolFindsNothingToSay) {
   if (system("command -v promtool > /dev/null") != 0) GTEST_SKIP() << "promtool is not installed";
   metrics_->CountRequest(PoolId::kBlue, Role::kStable, 200, 1);
   metrics_->CountRefused(400);
+  certificates_ = {{"/etc/a.pem", absl::FromUnixSeconds(1)}, {"/etc/b.pem", absl::FromUnixSeconds(2)}};
   char name[] = "/tmp/serin-metrics-XXXXXX";
   const int fd = mkstemp(name);
   ASSERT_GE(fd, 0);

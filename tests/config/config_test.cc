@@ -78,6 +78,7 @@ mode = "0600"
 certificate = "/etc/a.pem"
 key = "/etc/a.key"
 min_version = "1.3"
+ocsp_response = "/etc/a.ocsp"
 [[tls.certificates]]
 certificate = "/etc/b.pem"
 key = "/etc/b.key"
@@ -143,8 +144,9 @@ directory = "/tmp/state"
   EXPECT_EQ(dataplane.listeners[0].backlog, 10);
   EXPECT_EQ(dataplane.listeners[1].protocol, ListenProtocol::kFastCgi);
   EXPECT_EQ(dataplane.listeners[1].mode, 0600u);
-  EXPECT_EQ(config.tls.certificates, (std::vector<TlsSettings::Certificate>{{"/etc/a.pem", "/etc/a.key"},
-                                                                            {"/etc/b.pem", "/etc/b.key"}}));
+  EXPECT_EQ(config.tls.certificates,
+            (std::vector<TlsSettings::Certificate>{{"/etc/a.pem", "/etc/a.key", "/etc/a.ocsp"},
+                                                   {"/etc/b.pem", "/etc/b.key"}}));
   EXPECT_EQ(config.tls.min_version, TlsSettings::Version::k13);
   EXPECT_EQ(dataplane.pools[0].front_controller, "");
   EXPECT_EQ(dataplane.pools[0].max_connections, 7);
@@ -326,6 +328,11 @@ TEST(ConfigTest, HttpsNeedsCertificates) {
             "serin.toml:10:1: [tls] lacks \"key\"\n"
             "  [tls]\n"
             "  ^\n");
+  EXPECT_EQ(Complaints(https + "[tls]\ncertificate = \"/c\"\nkey = \"/k\"\n"
+                               "[[tls.certificates]]\ncertificate = \"/c\"\nkey = \"/k\"\n"),
+            "serin.toml:14:15: /c is listed twice\n"
+            "  certificate = \"/c\"\n"
+            "                ^\n");
   const Config by_list = Parsed(https + "[[tls.certificates]]\ncertificate = \"/c\"\nkey = \"/k\"\n");
   EXPECT_EQ(by_list.tls.certificates, (std::vector<TlsSettings::Certificate>{{"/c", "/k"}}));
 }
