@@ -51,6 +51,8 @@ Controller::Controller(Plan plan, SplitCell& cell, Recorder& recorder)
     : state_(std::make_unique<State>(std::move(plan), cell, recorder)) {}
 Controller::~Controller() = default;
 
+void Controller::Listen(Listener listener) { state_->listener = std::move(listener); }
+
 // --- Restart -----------------------------------------------------------------
 
 void Controller::Restore(Now now) {
@@ -266,6 +268,7 @@ bool Controller::State::Apply(Change change, Now now) {
 }
 
 void Controller::State::NoteHistory(const HistoryEntry& entry) {
+  if (listener) untold.push_back(entry);
   const std::lock_guard lock(mutex);
   history.push_back(entry);
   while (history.size() > kHistoryLimit) history.pop_front();

@@ -9,6 +9,7 @@
 // Report of the last tick.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -74,6 +75,13 @@ class Controller {
   // `cell` and `recorder` must outlive it. Nothing is stored before Restore.
   Controller(Plan plan, SplitCell& cell, Recorder& recorder);
   ~Controller();
+
+  // Told of each new line of history, and of trouble that has no such line when
+  // it begins (event "alarm") and ends ("alarm over"), with the report of that
+  // moment. On the thread of whichever call it happens in; must not wait.
+  using Listener = std::function<void(const HistoryEntry&, const Report&)>;
+  // Before Restore.
+  void Listen(Listener listener);
 
   // First call: takes up where the journal ended and stores the split. A
   // journal that cannot be read means stable, weight 0, and an alarm.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "controller/controller_state.h"
 
@@ -14,14 +15,17 @@ constexpr absl::Duration kReportInterval = absl::Milliseconds(100);
 
 }  // namespace
 
-std::string Controller::State::AlarmReason() const {
+// What is wrong with the records rather than with a rollout.
+std::string Controller::State::Trouble() const {
   std::string text;
-  const auto add = [&text](const std::string& what) {
-    if (!what.empty()) text += (text.empty() ? "" : "; ") + what;
-  };
-  if (!journal_trouble.empty()) add("the journal cannot be written: " + journal_trouble);
-  add(restart_trouble);
-  if (rollout.warned) add(rollout.reason);
+  if (!journal_trouble.empty()) text = "the journal cannot be written: " + journal_trouble;
+  if (!restart_trouble.empty()) text += (text.empty() ? "" : "; ") + restart_trouble;
+  return text;
+}
+
+std::string Controller::State::AlarmReason() const {
+  std::string text = Trouble();
+  if (rollout.warned) text += (text.empty() ? "" : "; ") + rollout.reason;
   return text;
 }
 
@@ -80,8 +84,23 @@ void Controller::State::Publish(Now now) {
   next->reverts_operator = reverts[static_cast<size_t>(RevertReason::kOperator)];
   next->reverts_journal = reverts_journal;
   next->observations = observations;
-  const std::lock_guard lock(mutex);
-  report = std::move(next);
+  {
+    const std::lock_guard lock(mutex);
+    report = next;
+  }
+  TellListener(now, *next);
+}
+
+void Controller::State::TellListener(Now now, const Report& told) {
+  if (!listener) return;
+  for (const HistoryEntry& entry : std::exchange(untold, {})) listener(entry, told);
+  const std::string trouble = Trouble();
+  if (trouble == told_trouble) return;
+  const bool over = trouble.empty();
+  listener({now.wall, over ? "alarm over" : "alarm", rollout.release, rollout.split.canary_weight,
+            rollout.state, "serin", over ? told_trouble : trouble},
+           told);
+  told_trouble = trouble;
 }
 
 }  // namespace serin

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "controller/apply.h"
 #include "controller/controller.h"
@@ -42,8 +43,10 @@ struct Controller::State {
   void FlushRecording();
   Facts GatherFacts() const;
   void Publish(Now now);
+  void TellListener(Now now, const Report& told);
   std::string Reason(const Facts& facts) const;
   std::string AlarmReason() const;
+  std::string Trouble() const;
 
   Plan plan;
   SplitCell& cell;
@@ -66,6 +69,10 @@ struct Controller::State {
   ObservationLog log;
   bool recording = false;
   bool recording_begun = false;  // its magic line is written
+
+  Listener listener;
+  std::vector<HistoryEntry> untold;  // lines of history that the listener has not heard
+  std::string told_trouble;          // that it has
 
   uint64_t reverts[4] = {};  // by RevertReason
   uint64_t reverts_journal = 0;

@@ -9,10 +9,6 @@
 namespace serin {
 namespace {
 
-// A detector above this share of its threshold is halfway to a revert: no
-// moment to send more people there.
-constexpr double kCalm = 0.5;
-
 bool Exceeds(int64_t part, int64_t whole, double limit) {
   return static_cast<double>(part) > limit * static_cast<double>(whole) * (1 + 1e-12);
 }
@@ -63,9 +59,9 @@ std::string MissingEvidence(const Facts& facts) {
                        step.timed, FormatSpan(facts.plan.max_p95), FormatShare(step.slow_ratio()),
                        FormatShare(facts.plan.max_slow_ratio));
   }
-  if (facts.evidence > kCalm) {
+  if (facts.evidence > facts.plan.max_evidence) {
     return fmt::format("a detector stands at {:.0f} % of its threshold, and moving on needs {:.0f} % or less",
-                       facts.evidence * 100, kCalm * 100);
+                       facts.evidence * 100, facts.plan.max_evidence * 100);
   }
   return "";
 }

@@ -86,8 +86,8 @@ class Journal {
   size_t end_ = 0;
   size_t allocated_ = 0;  // the file's size
   // For rotation: what a restart must find.
-  std::vector<Record> history_;            // kHistory, the latest 1,000
-  std::vector<Record> last_;               // the last settled record, and an intent after it
+  std::vector<Record> history_;          // kHistory, the latest 1,000
+  std::vector<Record> last_;             // the last settled record, and an intent after it
   std::optional<PoolId> roles_written_;  // canary of the roles file
 };
 

@@ -31,7 +31,8 @@ struct Plan {
   absl::Duration window = absl::Seconds(60);  // of the literal rule
   int64_t min_requests = 100;                 // in the window, for the literal rule
   int64_t min_step_requests = 90;             // counted canary requests before a step is left
-  int warn_after_holds = 3;                   // holds at one step before a warning
+  double max_evidence = 0.5;      // no step is left while a detector stands above this share of its threshold
+  int warn_after_holds = 3;       // holds at one step before a warning
   int client_burst_failures = 3;  // more failures of one client in client_burst_window do not count
   absl::Duration client_burst_window = absl::Seconds(10);
   absl::Duration dead_pool_span = absl::Seconds(2);

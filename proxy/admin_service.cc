@@ -75,7 +75,8 @@ AdminService::AdminService(Server& server)
       metrics_page_({[this](MetricsSnapshot& sum) {
                        for (const auto& channel : server_.channels()) channel->metrics.AddTo(sum);
                      },
-                     [this] { return GetReport(); }, GetProcessInfo(),
+                     [this] { return GetReport(); }, [this] { return server_.webhook().counts(); },
+                     GetProcessInfo(),
                      [this] {
                        std::vector<CertificateExpiry> expiries;
                        const TlsContext* tls = server_.tls();

@@ -12,12 +12,6 @@ extern char** environ;
 
 namespace {
 
-// "rollout.hold=2m" → an override for that key.
-serin::ConfigOverride ParseSet(const std::string& text) {
-  const size_t equals = text.find('=');
-  return {text.substr(0, equals), equals == std::string::npos ? "" : text.substr(equals + 1), "--set"};
-}
-
 int RunServer(serin::Config config, serin::Server::LoadConfigAgain load_again) {
   serin::Server server(std::move(config), std::move(load_again));
   if (absl::Status status = server.Open(); !status.ok()) {
@@ -44,7 +38,7 @@ int main(int argc, char** argv) {
 
   const auto load = [&] {
     std::vector<serin::ConfigOverride> overrides;
-    for (const std::string& setting : settings) overrides.push_back(ParseSet(setting));
+    for (const std::string& setting : settings) overrides.push_back(serin::ParseSet(setting));
     return serin::LoadConfig(file, serin::SerinEnvironment(environ), overrides);
   };
   serin::ConfigResult result = load();

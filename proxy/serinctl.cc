@@ -28,7 +28,7 @@ struct Options {
   std::string socket = "/run/serin/admin.sock";
   std::string file = "/etc/serin/serin.toml";
   std::string release, weight, pool, shell, recording;
-  std::vector<std::string> settings;
+  std::vector<serin::ConfigOverride> changes;  // of a recording's limits
   size_t limit = 20;
   bool json = false, watch = false, wait = false, full = false;
 };
@@ -100,6 +100,7 @@ class CommandLine {
   void AddReads();
   void AddRolloutVerbs();
   void AddOthers();
+  void AddReplay();
   serin::CompletionSpec Spec() const;
 
   CLI::App app_{"Watches and operates serin, the canary proxy.", "serinctl"};
@@ -165,13 +166,7 @@ void CommandLine::AddOthers() {
   CLI::App* check = Add("check", "Check a configuration file, as serin -t does",
                         [this](const Commands&) { return CheckFile(options_.file); });
   check->add_option("file", options_.file, "The file")->envname("SERIN_CONFIG")->capture_default_str();
-  CLI::App* replay = Add("replay", "Say what a recording would have led to, under its own limits or others",
-                         [this](const Commands&) {
-                           return serin::ReplayFile(options_.recording, options_.settings, options_.json);
-                         });
-  replay->add_option("file", options_.recording, "A recording, from the state directory")->required();
-  replay->add_option("--set", options_.settings,
-                     "Another limit, as in --set rollout.max_p95=1s (repeatable)");
+  AddReplay();
   Add("version", "Show the versions of serinctl and the daemon",
       [](const Commands& commands) { return commands.Version(SERIN_VERSION); });
   CLI::App* completion = Add("completion", "Print a completion script for a shell", [this](const Commands&) {
@@ -181,6 +176,30 @@ void CommandLine::AddOthers() {
   completion->add_option("shell", options_.shell, "bash, zsh or fish")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+}
+
+void CommandLine::AddReplay() {
+  CLI::App* replay = Add("replay", "Say what a recording would have led to, under its own limits or others",
+                         [this](const Commands&) {
+                           return serin::ReplayFile(options_.recording, options_.changes, options_.json);
+                         });
+  replay->add_option("file", options_.recording, "A recording, from the state directory")->required();
+  for (const serin::ReplayLimit& limit : serin::kReplayLimits) {
+    replay->add_option_function<std::string>(
+        limit.flag,
+        [this, &limit](const std::string& value) {
+          options_.changes.push_back({limit.key, value, limit.flag});
+        },
+        limit.help);
+  }
+  replay
+      ->add_option_function<std::vector<std::string>>(
+          "--set",
+          [this](const std::vector<std::string>& settings) {
+            for (const std::string& setting : settings) options_.changes.push_back(serin::ParseSet(setting));
+          },
+          "Any key of [rollout], as in --set rollout.sequential.alpha=1% (repeatable)")
+      ->allow_extra_args(false);
 }
 
 // What the shells are told is read off the parser, so that it cannot differ.

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "controller/file_recorder.h"
+#include "proxy/admin/webhook_message.h"
 #include "proxy/admin_service.h"
 #include "proxy/base/log.h"
 #include "proxy/systemd.h"
@@ -73,6 +74,7 @@ absl::Status Server::OpenState() {
   if (absl::Status lock = recorder->Lock(); !lock.ok()) return lock;
   recorder_ = std::move(recorder);
   controller_ = std::make_unique<Controller>(config_.plan, cell_, *recorder_);
+  controller_->Listen([this](const HistoryEntry& entry, const Report& report) { OnNews(entry, report); });
   std::vector<WorkerChannel*> channels;
   for (auto& channel : channels_) channels.push_back(channel.get());
   controller_thread_ = std::make_unique<ControllerThread>(*controller_, cell_, std::move(channels));
@@ -175,9 +177,16 @@ void Server::StartThreads() {
   sigset_t all, before;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  webhook_.Configure(config_.webhook);
+  webhook_.Start();
   controller_thread_->Start();
   for (auto& worker : workers_) threads_.emplace_back([&worker] { worker->Run(); });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void Server::OnNews(const HistoryEntry& entry, const Report& report) {
+  Log(SeverityOf(entry.event), "rollout: " + NewsLine(entry));
+  webhook_.Send(entry, report);
 }
 
 absl::Status Server::Reload() {
@@ -210,6 +219,7 @@ absl::Status Server::Reload() {
   for (auto& worker : workers_) worker->Post([last] {});
   controller_thread_->SetPlan(config_.plan);
   admin_->SetOperators(config_.admin.operators);
+  webhook_.Configure(config_.webhook);
   LogInfo("configuration reloaded");
   return absl::OkStatus();
 }
@@ -281,6 +291,7 @@ void Server::StopWorkers() {
   listeners_.clear();
   admin_.reset();
   if (controller_thread_) controller_thread_->Stop();
+  webhook_.Stop();
 }
 
 }  // namespace serin

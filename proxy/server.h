@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "controller/controller.h"
+#include "proxy/admin/webhook.h"
 #include "proxy/config/config.h"
 #include "proxy/controller_thread.h"
 #include "proxy/event_loop.h"
@@ -43,6 +44,7 @@ class Server {
   absl::Status DrainPool(PoolId id);
   const std::vector<std::unique_ptr<WorkerChannel>>& channels() const { return channels_; }
   const Config& config() const { return config_; }
+  const Webhook& webhook() const { return webhook_; }
   const TlsContext* tls() const { return tls_.get(); }
   EventLoop& loop() { return loop_; }
   absl::Time started_at() const { return started_at_; }
@@ -63,6 +65,8 @@ class Server {
   absl::StatusOr<std::shared_ptr<const TlsContext>> LoadTls(const TlsSettings& settings);
   static void RemoveSocketFiles(const std::vector<ListenSockets>& listeners);
   void StartThreads();
+  // The controller's thread: a decision or an alarm, for the log and the webhook.
+  void OnNews(const HistoryEntry& entry, const Report& report);
   void WarnOfFixedSettings(const Config& next) const;
   void ReopenLogs();
   void BeginDrain();
@@ -84,6 +88,7 @@ class Server {
   std::vector<std::unique_ptr<WorkerChannel>> channels_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
+  Webhook webhook_;
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<ControllerThread> controller_thread_;

@@ -80,10 +80,6 @@ Json PoolJson(const PoolReport& pool) {
           {"p95_seconds", Rounded(pool.p95_seconds)}};
 }
 
-std::string Rfc3339(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
-}
-
 AdminAnswer History(std::vector<HistoryEntry> entries, size_t limit) {
   Json list = Json::array();
   for (size_t i = entries.size() > limit ? entries.size() - limit : 0; i < entries.size(); ++i) {
@@ -221,6 +217,10 @@ std::optional<size_t> ReadLimit(std::string_view query) {
 }
 
 }  // namespace
+
+std::string Rfc3339(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
+}
 
 std::string StatusJson(const Report& report, const ProcessInfo& process) {
   const Json observed = report.observed_ratio ? Json(Rounded(*report.observed_ratio)) : Json();

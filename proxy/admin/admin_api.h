@@ -61,6 +61,8 @@ struct AdminAnswer {
 // {"state": …, "weight": …, …}: GET /v1/status, every event, and the answer to
 // every change. One line.
 std::string StatusJson(const Report& report, const ProcessInfo& process);
+// As all times are written: UTC, milliseconds.
+std::string Rfc3339(absl::Time time);
 
 class AdminApi {
  public:

@@ -219,6 +219,14 @@ void AddCertificates(Families& families, const std::vector<CertificateExpiry>& c
   }
 }
 
+void AddWebhook(Families& families, const Webhook::Counts& counts) {
+  families.Begin(MetricType::Counter, "serin_webhook_messages_total",
+                 "Messages for the webhook: sent, failed (given up) or dropped (the queue was full).");
+  families.Add(counts.sent, {{"result", "sent"}});
+  families.Add(counts.failed, {{"result", "failed"}});
+  families.Add(counts.dropped, {{"result", "dropped"}});
+}
+
 class Scrape final : public prometheus::Collectable {
  public:
   explicit Scrape(const MetricsSources& sources) : sources_(sources) {}
@@ -236,6 +244,7 @@ class Scrape final : public prometheus::Collectable {
     AddCertificates(families, sources_.certificates());
     AddCanary(families, *report);
     AddRollout(families, *report);
+    AddWebhook(families, sources_.webhook());
     return families.Take();
   }
 

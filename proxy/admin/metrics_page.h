@@ -10,6 +10,7 @@
 
 #include "controller/controller.h"
 #include "proxy/admin/admin_api.h"
+#include "proxy/admin/webhook.h"
 #include "proxy/observe/worker_metrics.h"
 
 namespace serin {
@@ -23,6 +24,7 @@ struct MetricsSources {
   // Adds every worker's numbers.
   std::function<void(MetricsSnapshot& sum)> sum_workers;
   std::function<std::shared_ptr<const Report>()> report;
+  std::function<Webhook::Counts()> webhook;
   ProcessInfo process;
   // Of [tls], as last loaded.
   std::function<std::vector<CertificateExpiry>()> certificates;

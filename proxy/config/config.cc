@@ -77,6 +77,11 @@ ConfigResult ParseConfig(std::string_view text, const std::string& name, const E
   return Finish(reader);
 }
 
+ConfigOverride ParseSet(const std::string& text) {
+  const size_t equals = text.find('=');
+  return {text.substr(0, equals), equals == std::string::npos ? "" : text.substr(equals + 1), "--set"};
+}
+
 ConfigResult LoadConfig(const std::string& path, const Environment& environment,
                         const std::vector<ConfigOverride>& overrides) {
   std::string text;

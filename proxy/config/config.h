@@ -34,6 +34,17 @@ struct MetricsSettings {
   std::string address = "127.0.0.1:9145";  // as ParseSocketAddress takes it; "": not served
 };
 
+// Who is told of decisions and alarms as they happen.
+struct WebhookSettings {
+  std::string url;  // http or https; "": nobody
+  // Words of WebhookEvents().
+  std::vector<std::string> events = {"warn", "common_cause", "revert",   "abort",
+                                     "undo", "promote",      "finalise", "alarm"};
+  absl::Duration timeout = absl::Seconds(5);  // of one try
+};
+// The events of `history` as [webhook] spells them, and "alarm".
+const std::vector<std::string>& WebhookEvents();
+
 struct Config {
   DataplaneSettings dataplane;
   TlsSettings tls;
@@ -41,6 +52,7 @@ struct Config {
   Plan plan;
   AdminSettings admin;
   MetricsSettings metrics;
+  WebhookSettings webhook;
   std::string state_directory = "/var/lib/serin";
   LogLevel log_level = LogLevel::kInfo;
 };
@@ -51,6 +63,8 @@ struct ConfigOverride {
   std::string value;  // as an environment variable would give it
   std::string flag;   // what messages call it
 };
+// What "--set KEY=VALUE" says; without "=" the value is empty.
+ConfigOverride ParseSet(const std::string& text);
 
 // SERIN_ROLLOUT_HOLD=2m is {"SERIN_ROLLOUT_HOLD", "2m"}.
 using Environment = std::vector<std::pair<std::string, std::string>>;

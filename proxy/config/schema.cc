@@ -300,6 +300,7 @@ std::vector<Key<Config>> ConfigKeys() {
   RolloutKeys(keys);
   SplitKeys(keys);
   OperatingKeys(keys);
+  WebhookKeys(keys);
   return keys;
 }
 

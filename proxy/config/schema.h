@@ -12,6 +12,8 @@ namespace serin {
 std::vector<Key<Config>> ConfigKeys();
 // Its part for [rollout]; schema_rollout.cc.
 void RolloutKeys(std::vector<Key<Config>>& keys);
+// Its part for [webhook]; schema_webhook.cc.
+void WebhookKeys(std::vector<Key<Config>>& keys);
 // Keys of one [[listen]] and one [[tls.certificates]], without prefix.
 std::vector<Key<ListenerSettings>> ListenerKeys();
 std::vector<Key<TlsSettings::Certificate>> CertificateKeys();

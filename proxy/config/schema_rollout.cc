@@ -81,10 +81,12 @@ void RolloutKeys(std::vector<Key<Config>>& keys) {
       "rollout.min_requests", 1, 1'000'000, [](C & c) -> auto& { return c.plan.min_requests; }));
   keys.push_back(IntegerKey<C>(
       "rollout.min_step_requests", 0, 1'000'000, [](C & c) -> auto& { return c.plan.min_step_requests; }));
+  keys.push_back(PercentKey<C>(
+      "rollout.max_evidence", 0.01, 1, [](C & c) -> auto& { return c.plan.max_evidence; }));
   keys.push_back(IntegerKey<C>(
       "rollout.warn_after_holds", 1, 1000, [](C & c) -> auto& { return c.plan.warn_after_holds; }));
   keys.push_back(IntegerKey<C>(
-      "rollout.client_burst_failures", 1, 1000, [](C & c) -> auto& { return c.plan.client_burst_failures; }));
+      "rollout.client_burst_failures", 0, 8, [](C & c) -> auto& { return c.plan.client_burst_failures; }));
   duration("rollout.client_burst_window", Seconds(1), Minutes(10), &Plan::client_burst_window);
   duration("rollout.dead_pool_span", Seconds(0), Minutes(10), &Plan::dead_pool_span);
   keys.push_back(WordKey<C, OnCommonCause>(

@@ -24,19 +24,16 @@ std::string_view Text(const absl::Status& status) {
   return {status.message().data(), status.message().size()};
 }
 
-// Changes `plan` as the settings say; "" or what is wrong with them.
-std::string Change(Plan& plan, const std::vector<std::string>& settings) {
+// Changes `plan` as asked; "" or what is wrong with it.
+std::string Change(Plan& plan, const std::vector<ConfigOverride>& changes) {
+  for (const ConfigOverride& change : changes) {
+    if (change.key.starts_with("rollout.")) continue;
+    return fmt::format("{} {}: expected a key of [rollout], such as rollout.max_p95=1s", change.flag,
+                       change.key);
+  }
   ConfigReader reader("", "");
   reader.config().plan = plan;
-  std::vector<ConfigOverride> overrides;
-  for (const std::string& setting : settings) {
-    const size_t equals = setting.find('=');
-    if (!setting.starts_with("rollout.") || equals == std::string::npos) {
-      return fmt::format("--set {}: expected a key of [rollout], such as rollout.max_p95=1s", setting);
-    }
-    overrides.push_back({setting.substr(0, equals), setting.substr(equals + 1), "--set"});
-  }
-  reader.ReadOverrides(overrides);
+  reader.ReadOverrides(changes);
   std::string problems;
   for (const Diagnostic& diagnostic : reader.diagnostics().Take()) problems += diagnostic.ToString();
   if (problems.ends_with('\n')) problems.pop_back();
@@ -67,13 +64,13 @@ ReplayDocument ToDocument(const ReplayResult& result) {
 
 }  // namespace
 
-int ReplayFile(const std::string& file, const std::vector<std::string>& settings, bool json) {
+int ReplayFile(const std::string& file, const std::vector<ConfigOverride>& changes, bool json) {
   std::ifstream in(file, std::ios::binary);
   const std::string recording((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   if (in.bad() || !in) return Complain(fmt::format("{} cannot be read", file));
   absl::StatusOr<Plan> plan = RecordedPlan(recording);
   if (!plan.ok()) return Complain(fmt::format("{}: {}", file, Text(plan.status())));
-  if (const std::string problem = Change(*plan, settings); !problem.empty()) return Complain(problem);
+  if (const std::string problem = Change(*plan, changes); !problem.empty()) return Complain(problem);
   const absl::StatusOr<ReplayResult> result = Replay(recording, *plan);
   if (!result.ok()) return Complain(fmt::format("{}: {}", file, Text(result.status())));
   const std::string text =

@@ -17,6 +17,7 @@ class MetricsPageTest : public testing::Test {
   std::string Render() {
     return MetricsPage({[this](MetricsSnapshot& sum) { metrics_->AddTo(sum); },
                         [this] { return std::make_shared<Report>(report_); },
+                        [] { return Webhook::Counts{.sent = 5, .failed = 2, .dropped = 1}; },
                         {"1.2.3", absl::FromUnixSeconds(1000), 2},
                         [this] { return certificates_; }})
         .Render();
@@ -60,6 +61,9 @@ TEST_F(MetricsPageTest, HasTheNamesOfTheContract) {
   EXPECT_EQ(Value("serin_canary_p95_seconds"), "0.11");
   EXPECT_EQ(Value(R"(serin_evidence_ratio{signal="errors"})").substr(0, 6), "0.3333");
   EXPECT_EQ(Value("serin_rollout_step"), "2");
+  EXPECT_EQ(Value(R"(serin_webhook_messages_total{result="sent"})"), "5");
+  EXPECT_EQ(Value(R"(serin_webhook_messages_total{result="failed"})"), "2");
+  EXPECT_EQ(Value(R"(serin_webhook_messages_total{result="dropped"})"), "1");
   EXPECT_EQ(Value(R"(serin_rollout_state{state="stepping"})"), "1");
   EXPECT_EQ(Value(R"(serin_rollout_state{state="stable"})"), "0");
   EXPECT_EQ(Value(R"(serin_reverts_total{reason="latency"})"), "2");

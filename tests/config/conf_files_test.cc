@@ -148,6 +148,9 @@ TEST(ConfFilesTest, TheDefaultsShownAreTheDefaults) {
   EXPECT_EQ(shown.admin.mode, ours.admin.mode);
   EXPECT_EQ(shown.admin.operators, ours.admin.operators);
   EXPECT_EQ(shown.metrics.address, ours.metrics.address);
+  EXPECT_EQ(shown.webhook.url, ours.webhook.url);
+  EXPECT_EQ(shown.webhook.events, ours.webhook.events);
+  EXPECT_EQ(shown.webhook.timeout, ours.webhook.timeout);
   EXPECT_EQ(shown.state_directory, ours.state_directory);
   EXPECT_EQ(shown.log_level, ours.log_level);
 }
@@ -156,6 +159,7 @@ TEST(ConfFilesTest, TheDefaultPlanShownIsTheDefault) {
   const std::string text = ConsistentDefaults();
   const Plan a = ParseConfig(text, "serin.toml").config.value_or(Config()).plan, b;
   EXPECT_EQ(a.steps, b.steps);
+  EXPECT_EQ(a.max_evidence, b.max_evidence);
   EXPECT_EQ(a.hold, b.hold);
   EXPECT_EQ(a.max_error_ratio, b.max_error_ratio);
   EXPECT_EQ(a.max_p95, b.max_p95);

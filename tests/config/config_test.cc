@@ -426,6 +426,26 @@ serin.toml:11:14: admin.operators is "no such user"; expected users of this mach
 )");
 }
 
+TEST(ConfigTest, AWebhookNeedsAUrlAndWordsThatAreEvents) {
+  EXPECT_EQ(Complaints(Complete("[webhook]\nurl = \"chat.example.com/hook\"\nevents = [\"reverts\"]\n"
+                                "timeout = \"0s\"\n")),
+            R"(serin.toml:2:7: webhook.url is "chat.example.com/hook"; expected a URL such as )"
+            R"("https://chat.example.com/hooks/abc", or "" for none
+  url = "chat.example.com/hook"
+        ^
+serin.toml:3:11: webhook.events is "reverts"; expected "start", "step", "hold", "warn", "common_cause", )"
+            R"("revert", "abort", "undo", "retry", "pause", "resume", "weight", "promote", "finalise", )"
+            R"("restart" or "alarm"; did you mean "revert"?
+  events = ["reverts"]
+            ^
+serin.toml:4:11: webhook.timeout is "0s"; expected a duration such as "250ms", "2s" or "5m", 100ms to 1m
+  timeout = "0s"
+            ^
+)");
+  EXPECT_EQ(Complaints(Complete("[webhook]\nurl = \"https://\"\nevents = []\n")).empty(), false);
+  EXPECT_EQ(Complaints(Complete("[webhook]\nurl = \"http://127.0.0.1:9000/x?y=z\"\nevents = []\n")), "");
+}
+
 TEST(ConfigTest, FlagsBeatVariablesBeatTheFile) {
   const std::string file = Complete("[rollout]\nhold = \"1m\"\nwindow = \"10s\"\nmin_requests = 1\n");
   const Config config = Parsed(file, {{"SERIN_ROLLOUT_HOLD", "2m"}, {"SERIN_ROLLOUT_WINDOW", "20s"}},

@@ -208,6 +208,26 @@ TEST(ControllerTest, HoldsUntilEnoughRequestsAreCountedAndSaysHowLong) {
   EXPECT_EQ(s.weight(), Weight::Percent(25));
 }
 
+TEST(ControllerTest, ADetectorAboveHalfItsThresholdKeepsTheStep) {
+  for (double most : {0.5, 1.0}) {
+    Plan plan;
+    plan.max_evidence = most;
+    Simulation s(plan);
+    ASSERT_TRUE(s.Do(Verb::kStart).ok());
+    s.Run(absl::Minutes(5) - absl::Seconds(1), kRate);
+    s.canary().error = 1;
+    ASSERT_TRUE(s.RunUntil([&] { return s.bad_answers == 3; }, absl::Seconds(1), kRate));
+    s.canary().error = 0;
+    s.Run(absl::Seconds(1), 0);
+    if (most < 1) {
+      EXPECT_EQ(s.state(), RolloutState::kHolding);
+      EXPECT_THAT(s.report()->reason, HasSubstr("a detector stands at"));
+      s.Run(absl::Seconds(2), kRate);
+    }
+    EXPECT_EQ(s.weight(), Weight::Percent(25));
+  }
+}
+
 TEST(ControllerTest, WarnsAfterThreeHolds) {
   Simulation s;
   ASSERT_TRUE(s.Do(Verb::kStart).ok());
@@ -518,6 +538,42 @@ TEST(ControllerTest, NewStepsApplyFromTheNextStepOn) {
   EXPECT_EQ(s.report()->step, 2);
   s.Run(absl::Minutes(5), kRate);
   EXPECT_EQ(s.weight(), Weight::Percent(60));
+}
+
+TEST(ControllerTest, TheListenerHearsEachLineOfHistoryWithTheReportOfThatMoment) {
+  Simulation s;
+  std::vector<std::string> heard;
+  s.listener = [&](const HistoryEntry& entry, const Report& report) {
+    heard.push_back(entry.event);
+    EXPECT_EQ(report.state, entry.state);
+    EXPECT_EQ(report.target_weight, entry.weight);
+    if (entry.event == "revert") {
+      EXPECT_THAT(report.explanation, HasSubstr("chirp()"));
+    }
+  };
+  s.Restart();
+  s.behaviours[Index(PoolId::kGreen)].error = 1;
+  ASSERT_TRUE(s.Do(Verb::kStart).ok());
+  s.Run(absl::Seconds(5), kRate);
+  EXPECT_THAT(heard, ::testing::ElementsAre("restart", "start", "revert"));
+}
+
+TEST(ControllerTest, TheListenerHearsOfTroubleWithTheJournalOnceAndOfItsEnd) {
+  Simulation s;
+  std::vector<std::string> heard;
+  s.listener = [&](const HistoryEntry& entry, const Report&) {
+    heard.push_back(entry.event + ": " + entry.reason);
+  };
+  s.Restart();
+  ASSERT_TRUE(s.Do(Verb::kStart).ok());
+  heard.clear();
+  s.recorder.FailWith(absl::ResourceExhaustedError("no space left on device"));
+  s.Run(absl::Seconds(30), kRate);
+  s.recorder.FailWith(absl::OkStatus());
+  s.Run(absl::Seconds(30), kRate);
+  EXPECT_THAT(heard,
+              ::testing::ElementsAre("alarm: the journal cannot be written: no space left on device",
+                                     "alarm over: the journal cannot be written: no space left on device"));
 }
 
 TEST(ControllerTest, EveryChangeIsInTheHistoryWithItsReason) {

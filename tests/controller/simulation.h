@@ -31,6 +31,7 @@ class Simulation {
   // A new process on the same journal, with the recorder's memory as its disk.
   void Restart() {
     controller = std::make_unique<Controller>(plan, cell, recorder);
+    controller->Listen(listener);
     controller->Restore(now());
   }
 
@@ -124,6 +125,7 @@ class Simulation {
   Plan plan;
   SplitCell cell;
   MemoryRecorder recorder;
+  Controller::Listener listener;  // from the next restart on
   std::unique_ptr<Controller> controller;
   Instant steady = Instant::FromNanos(1'000'000'000'000);
   absl::Time wall = absl::FromUnixSeconds(1'700'000'000);
