@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "proxy/respond/error_page.h"
 #include "proxy/worker.h"
 
 namespace serin {
@@ -12,39 +11,6 @@ namespace {
 // Of a script's stderr: enough to name the cause in `explain`.
 constexpr size_t kKeptStderr = 1024;
 
-// RFC 9110 §9.2.2: may be sent again when the first try had no effect we know of.
-bool IsIdempotent(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" || method == "DELETE";
-}
-
-uint16_t PageFor(BackendError error) {
-  switch (error) {
-    case BackendError::kSaturated:
-    case BackendError::kOverloaded:
-      return 503;
-    case BackendError::kConnectTimeout:
-    case BackendError::kSendTimeout:
-    case BackendError::kReadTimeout:
-      return 504;
-    default:
-      return 502;
-  }
-}
-
-// Whose failures may be put down to one misbehaving client. Loopback that names
-// nobody behind it is a proxy or a load test, so everybody: 0.
-uint64_t ClientToBlame(const EffectiveClient& client) {
-  const bool loopback = client.address.starts_with("127.") || client.address == "::1";
-  return loopback ? 0 : client.key;
-}
-
-// "Primary script unknown": PHP-FPM answers 404 when the release has no front
-// controller. To the client that is a 404; to a release it is a death.
-bool IsFatal(std::string_view text) {
-  return text.find("PHP Fatal error") != std::string_view::npos ||
-         text.find("Primary script unknown") != std::string_view::npos;
-}
-
 }  // namespace
 
 Exchange::Exchange(Worker& worker) : worker_(worker), spill_(worker.spill_limits()) {}
@@ -52,14 +18,14 @@ Exchange::Exchange(Worker& worker) : worker_(worker), spill_(worker.spill_limits
 void Exchange::Begin(Stream& stream) {
   stream_ = &stream;
   stream.context = this;
-  received_at_ = worker_.now();
+  received_at_ = asked_at_ = worker_.now();
   sent_at_ = paused_at_ = Instant();
   paused_nanos_ = 0;
   body_bytes_ = 0;
   pool_status_ = 0;
   error_ = BackendError::kNone;
   head_parsed_ = head_bad_ = head_sent_ = ended_ = spill_failed_ = overdue_ = event_stream_ = retried_ =
-      false;
+      withheld_ = false;
   settings_ = worker_.settings();
   const Request& request = stream.request();
   client_ = EffectiveClientOf(request, *request.connection, worker_.trusted_proxies());
@@ -71,21 +37,27 @@ void Exchange::Begin(Stream& stream) {
   }
   split_ = worker_.LoadSplit();
   route_ = Route(request, client_, split_, settings_->split, worker_.split_cell(), worker_.random());
+  asked_ = route_.pool;
+  worker_.rescues().CountRequest();
   if (!FindScript()) return;
   worker_.Watch(*this);
-  const PoolSettings& pool = settings_->pools[Index(route_.pool)];
+  Ask();
+}
+
+void Exchange::Ask() {
   // A kept connection may turn out to be stale. What cannot be repeated uses
   // one only where the operator asked for it (keep_alive = "on").
-  const bool may_reuse = IsIdempotent(request.method()) || pool.keep_alive == KeepAlive::kOn;
-  worker_.pool(route_.pool).Acquire(*this, may_reuse);
+  const bool may_reuse = IsIdempotent(stream_->request().method()) ||
+                         settings_->pools[Index(asked_)].keep_alive == KeepAlive::kOn;
+  worker_.pool(asked_).Acquire(*this, may_reuse);
 }
 
 // False: the request was answered here, without a pool.
 bool Exchange::FindScript() {
-  const PoolSettings& pool = settings_->pools[Index(route_.pool)];
+  const PoolSettings& pool = settings_->pools[Index(asked_)];
   const Request& request = stream_->request();
   const ScriptRules rules{pool.scripts, pool.front_controller};
-  FileProbe& probe = worker_.probe(route_.pool);
+  FileProbe& probe = worker_.probe(asked_);
   script_ = front_.script.empty()
                 ? ResolveScript(request.path(), rules, probe, script_scratch_)
                 : ResolveNamedScript(front_.script, request.path(), rules, probe, script_scratch_);
@@ -109,10 +81,10 @@ bool Exchange::FindScript() {
 bool Exchange::EncodeRequest(std::string& out, uint16_t id) {
   const Request& request = stream_->request();
   const ConnectionInfo& from = *request.connection;
-  AppendBeginRequest(out, id, settings_->pools[Index(route_.pool)].keep_alive != KeepAlive::kOff);
+  AppendBeginRequest(out, id, settings_->pools[Index(asked_)].keep_alive != KeepAlive::kOff);
   ParamsWriter writer(out, id);
   ParamsContext context;
-  context.pool = &worker_.pool_params(route_.pool);
+  context.pool = &worker_.pool_params(asked_);
   context.script_name = script_.script_name;
   context.path_info = script_.path_info;
   context.authority = client_.authority;
@@ -140,7 +112,7 @@ void Exchange::OnBackend(BackendConnection& connection) {
   }
   connection_ = &connection;
   sent_at_ = worker_.now();
-  connection.Send(*this, stream_->request().body, settings_->pools[Index(route_.pool)]);
+  connection.Send(*this, stream_->request().body, settings_->pools[Index(asked_)]);
 }
 
 void Exchange::OnNoBackend(BackendError error) { Fail(error); }
@@ -165,8 +137,10 @@ void Exchange::OnStdout(std::string_view bytes) {
     head_parsed_ = true;
     pool_status_ = cgi_head_.status();
     bytes.remove_prefix(consumed);
+    const bool failed = IsRescuable(pool_status_) || SawFatal();
+    withheld_ = failed && ClaimRescue(BackendError::kNone);
   }
-  if (bytes.empty()) return;
+  if (bytes.empty() || withheld_) return;
   body_bytes_ += bytes.size();
   slices_.push_back(bytes);
 }
@@ -176,7 +150,7 @@ void Exchange::OnBlock() {
     connection_->Abort();
     return Fail(BackendError::kProtocol);
   }
-  if (!head_parsed_) return;
+  if (!head_parsed_ || withheld_) return;
   Deliver(false);
   if (spill_failed_) return CutOff("spill_failed");
   if (spill_.size() - spill_offset_ < settings_->limits.response_spill) return;
@@ -248,12 +222,13 @@ void Exchange::NamePool() {
   const std::string_view name = worker_.pool_header();
   if (name.empty()) return;
   std::erase_if(head_.fields, [&](const Field& field) { return field.name == name; });
-  head_.fields.push_back({name, Name(route_.pool)});
+  head_.fields.push_back({name, Name(asked_)});
 }
 
 void Exchange::OnBackendEnd() {
   connection_ = nullptr;
   if (!head_parsed_) return Fail(BackendError::kProtocol);
+  if (withheld_) return Rescue();
   Deliver(true);
   if (!event_stream_) Observe(pool_status_, false);
   watch_link.Unlink();
@@ -262,138 +237,13 @@ void Exchange::OnBackendEnd() {
   if (spill_.empty()) Complete();
 }
 
-// All that the pool gave has been passed on.
-void Exchange::Complete() {
-  Record(pool_status_, error_ == BackendError::kNone ? "" : Name(error_));
-  std::exchange(stream_, nullptr)->SendEnd();
-  worker_.FlushOutput();
-  Finish();
-}
-
-// We cannot go on, and it is not the pool's fault: the client sees a cut.
-void Exchange::CutOff(std::string_view why) {
-  if (connection_ != nullptr) std::exchange(connection_, nullptr)->Abort();
-  Record(pool_status_, why);
-  std::exchange(stream_, nullptr)->Abort();
-  worker_.FlushOutput();
-  Finish();
-}
-
 void Exchange::OnBackendError(BackendError error, bool stale) {
   connection_ = nullptr;
   if (stale && !retried_ && IsIdempotent(stream_->request().method())) {
     retried_ = true;
-    return worker_.pool(route_.pool).Acquire(*this, false);
+    return worker_.pool(asked_).Acquire(*this, false);
   }
   Fail(error);
-}
-
-// The pool gave no whole answer.
-void Exchange::Fail(BackendError error) {
-  connection_ = nullptr;
-  slices_.clear();
-  error_ = error;
-  worker_.metrics().CountBackendError(route_.pool, error);
-  const uint16_t page = PageFor(error);
-  if (!event_stream_) Observe(pool_status_, false);
-  if (head_sent_) {
-    Record(pool_status_, Name(error));
-    std::exchange(stream_, nullptr)->Abort();
-  } else {
-    body_bytes_ = ErrorPage(page).size();
-    Record(page, Name(error));
-    head_.Clear();
-    FillErrorHead(page, head_);
-    NamePool();
-    stream_->SendHead(head_);
-    stream_->SendBody(ErrorPage(page));
-    std::exchange(stream_, nullptr)->SendEnd();
-  }
-  worker_.FlushOutput();
-  Finish();
-}
-
-// 302, 307, 403, 404, 431: no pool is asked, so none is judged.
-void Exchange::AnswerHere(uint16_t status) {
-  worker_.metrics().CountRefused(status);
-  worker_.LogHere(stream_->request(), client_, status, received_at_);
-  head_.Clear();
-  FillErrorHead(status, head_);
-  if (script_.kind == ScriptMatch::Kind::kRedirectSlash) {
-    set_cookie_.clear();
-    AppendSlashLocation(set_cookie_, stream_->request().path(), stream_->request().query());
-    head_.fields.push_back({"location", set_cookie_});
-  }
-  stream_->SendHead(head_);
-  stream_->SendBody(ErrorPage(status));
-  std::exchange(stream_, nullptr)->SendEnd();
-  worker_.FlushOutput();
-  Finish();
-}
-
-void Exchange::OnClientGone() {
-  stream_->context = nullptr;
-  if (connection_ != nullptr) {
-    std::exchange(connection_, nullptr)->Abort();
-  } else if (!ended_) {
-    worker_.pool(route_.pool).Cancel(*this);
-  }
-  if (!event_stream_ && !ended_) Observe(pool_status_, true);
-  Record(499, "client_left");
-  stream_ = nullptr;
-  Finish();
-}
-
-void Exchange::OnOverdue() {
-  // Held back by its client, or an event stream under way: not the pool's slowness.
-  if (event_stream_ || paused_at_ != Instant() || paused_nanos_ > 0) return;
-  overdue_ = true;
-  Observation seen;
-  seen.has_outcome = false;
-  seen.slow = true;
-  seen.latency_us = static_cast<uint32_t>(ElapsedNanos() / 1000);
-  seen.client = ClientToBlame(client_);
-  seen.status = pool_status_;
-  worker_.Observe(seen, split_, route_, {}, {});
-}
-
-int64_t Exchange::ElapsedNanos() const {
-  int64_t nanos = worker_.now().nanos() - received_at_.nanos() - paused_nanos_;
-  if (paused_at_ != Instant()) nanos -= worker_.now().nanos() - paused_at_.nanos();
-  return nanos;
-}
-
-// Tells the controller how the pool did.
-void Exchange::Observe(uint16_t pool_status, bool client_left) {
-  const int64_t elapsed = ElapsedNanos();
-  Observation seen;
-  seen.client = ClientToBlame(client_);
-  seen.status = pool_status;
-  seen.backend_error = error_;
-  seen.client_left = client_left;
-  seen.has_latency = !overdue_;
-  seen.latency_us = static_cast<uint32_t>(std::min<int64_t>(elapsed / 1000, UINT32_MAX));
-  seen.slow = !overdue_ && elapsed > absl::ToInt64Nanoseconds(settings_->slow_limit);
-  const bool fatal = settings_->fatal_stderr_is_error && !stderr_.empty() && IsFatal(stderr_);
-  seen.error = !client_left && (pool_status >= 500 || error_ != BackendError::kNone || fatal);
-  worker_.Observe(seen, split_, route_, script_.script_name, stderr_);
-}
-
-void Exchange::Record(uint16_t sent_status, std::string_view error) {
-  worker_.Record({stream_->request(), client_, split_, route_, received_at_, sent_at_, sent_status,
-                  body_bytes_, ElapsedNanos(), error, trace_.request_id(), trace_.traceparent()});
-}
-
-void Exchange::Finish() {
-  watch_link.Unlink();
-  slices_.clear();
-  if (!spill_.in_memory()) worker_.metrics().CountSpilled();
-  spill_.Clear();
-  spill_offset_ = 0;
-  stderr_.clear();
-  cgi_head_.Reset();
-  settings_.reset();
-  worker_.Recycle(*this);
 }
 
 }  // namespace serin

@@ -5,6 +5,8 @@
 //   OnBackend: params out            OnStdout…OnBlock: head and body back
 //   OnBackendEnd / OnBackendError / OnClientGone: observed, recorded, recycled
 //
+// What the canary failed begins again on stable, once, if no byte has gone out
+// (Rescue). exchange.cc is the way there, exchange_end.cc what comes of it.
 // Recycled by its worker; that worker's thread.
 
 #include <memory>
@@ -16,6 +18,7 @@
 #include "proxy/respond/cgi_head.h"
 #include "proxy/route/forwarded.h"
 #include "proxy/route/front_server.h"
+#include "proxy/route/rescue.h"
 #include "proxy/route/router.h"
 #include "proxy/route/script.h"
 #include "proxy/route/trace.h"
@@ -58,6 +61,7 @@ class Exchange final : private PoolWaiter, private BackendUser {
   void OnBackendEnd() override;
   void OnBackendError(BackendError error, bool stale) override;
 
+  void Ask();
   bool FindScript();
   bool EncodeRequest(std::string& out, uint16_t id);
   void Deliver(bool whole);
@@ -67,16 +71,21 @@ class Exchange final : private PoolWaiter, private BackendUser {
   void CutOff(std::string_view why);
   void AnswerHere(uint16_t status);
   void Fail(BackendError error);
+  bool ClaimRescue(BackendError error);
+  void Rescue();
+  bool rescuing() const { return asked_ != route_.pool; }
   void Observe(uint16_t pool_status, bool client_left);
   void Record(uint16_t sent_status, std::string_view error);
   void Finish();
-  int64_t ElapsedNanos() const;
+  bool SawFatal() const;
+  int64_t ElapsedNanos() const;  // since asked_ was asked
 
   Worker& worker_;
   Stream* stream_ = nullptr;
   std::shared_ptr<const DataplaneSettings> settings_;  // as of the request's beginning
   SplitState split_;
   RouteDecision route_;
+  PoolId asked_ = PoolId::kBlue;  // route_.pool; the other one once it is stable's turn to rescue
   EffectiveClient client_;
   FrontServer front_;  // FastCGI in
   TraceIds trace_;
@@ -90,11 +99,12 @@ class Exchange final : private PoolWaiter, private BackendUser {
   uint64_t spill_offset_ = 0;  // sent up to here
   std::string set_cookie_;
   std::string stderr_;  // its beginning
-  Instant received_at_, sent_at_, paused_at_;
+  Instant received_at_, asked_at_, sent_at_, paused_at_;
   int64_t paused_nanos_ = 0;  // held back by the client
   uint64_t body_bytes_ = 0;
   uint16_t pool_status_ = 0;  // the pool's answer; 0: none yet
   BackendError error_ = BackendError::kNone;
+  std::string_view canary_error_;  // while rescuing: why
   bool head_parsed_ = false;
   bool head_bad_ = false;  // not a CGI head: 502 at the end of the block
   bool head_sent_ = false;
@@ -103,6 +113,7 @@ class Exchange final : private PoolWaiter, private BackendUser {
   bool overdue_ = false;       // already observed as slow
   bool event_stream_ = false;  // its end says nothing about latency
   bool retried_ = false;       // once, after a stale connection
+  bool withheld_ = false;      // the canary's answer is a failure, to be rescued when it has ended
 };
 
 }  // namespace serin

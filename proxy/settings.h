@@ -73,6 +73,12 @@ struct SplitSettings {
   std::string override_cookie = "serin_route";
 };
 
+// [rescue]: what the canary failed is tried once on stable.
+struct RescueSettings {
+  bool enabled = true;
+  double budget = 0.10;  // at most this share of requests, 0 to 1
+};
+
 // [tls]: what https listeners present. The first certificate is the default,
 // the others are chosen by server name.
 struct TlsSettings {
@@ -101,6 +107,7 @@ struct DataplaneSettings {
   ClientLimits limits;
   PoolSettings pools[kPoolCount];
   SplitSettings split;
+  RescueSettings rescue;
   AccessLogSettings access_log;
   bool request_ids = true;         // begin a traceparent and an X-Request-ID where a request has none
   std::string pool_header;         // e.g. "X-Serin-Pool"; "": not sent

@@ -63,6 +63,7 @@ void Worker::Configure(std::shared_ptr<const DataplaneSettings> settings, Addres
   trusted_proxies_ = std::move(trusted_proxies);
   max_connections_ = std::max(1, settings_->max_client_connections / workers);
   pool_header_ = settings_->pool_header;
+  rescues_.Configure(settings_->rescue);
   for (char& c : pool_header_) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
   for (PoolId id : kPools) Site(id).pool.Configure(settings_->pools[Index(id)]);
   ReopenRoots();
@@ -202,7 +203,8 @@ void Worker::Observe(Observation& seen, const SplitState& split, const RouteDeci
 }
 
 void Worker::Record(const Outcome& o) {
-  channel_.metrics.CountRequest(o.route.pool, o.route.role, o.status, o.elapsed_nanos);
+  const Role role = o.asked == o.route.pool ? o.route.role : Role::kStable;
+  channel_.metrics.CountRequest(o.asked, role, o.status, o.elapsed_nanos);
   if (!o.request.body.in_memory()) channel_.metrics.CountSpilled();
   if (!access_log_.enabled()) return;
   AccessRecord record;
@@ -218,13 +220,14 @@ void Worker::Record(const Outcome& o) {
   record.duration_ns = now().nanos() - o.received_at.nanos();
   if (o.sent_at != Instant()) {
     record.backend_ns = now().nanos() - o.sent_at.nanos();
-    record.queue_ns = o.sent_at.nanos() - o.received_at.nanos();
+    record.queue_ns = o.sent_at.nanos() - o.asked_at.nanos();
   }
   record.routed = true;
   record.pool = o.route.pool;
   record.role = o.route.role;
   record.epoch = o.split.epoch.value();
   record.forced = o.route.forced;
+  record.rescued = o.rescued;
   record.error = o.error;
   record.request_id = o.request_id;
   record.traceparent = o.traceparent;

@@ -19,6 +19,7 @@
 #include "proxy/observe/worker_metrics.h"
 #include "proxy/parse/request_pool.h"
 #include "proxy/route/file_probe.h"
+#include "proxy/route/rescue.h"
 #include "proxy/route/router.h"
 #include "proxy/session.h"
 #include "proxy/settings.h"
@@ -83,6 +84,7 @@ class Worker final : private RequestHandler, private SessionMaker {
   Pool& pool(PoolId id) { return Site(id).pool; }
   const PoolParams& pool_params(PoolId id) { return Site(id).params; }
   FileProbe& probe(PoolId id) { return *Site(id).probe; }
+  RescueBudget& rescues() { return rescues_; }
   WorkerMetrics& metrics() { return channel_.metrics; }
   // Of answers that wait for a slow client: what memory may hold is with the
   // connection already (send_buffer), so all of it goes to the file.
@@ -100,7 +102,9 @@ class Worker final : private RequestHandler, private SessionMaker {
     const EffectiveClient& client;
     const SplitState& split;
     const RouteDecision& route;
-    Instant received_at, sent_at;
+    PoolId asked;  // route.pool, or stable's that was asked after it
+    bool rescued;  // and gave a good answer
+    Instant received_at, asked_at, sent_at;
     uint16_t status;
     uint64_t body_bytes;
     int64_t elapsed_nanos;
@@ -158,6 +162,7 @@ class Worker final : private RequestHandler, private SessionMaker {
   std::shared_ptr<const TlsContext> tls_;
   std::string pool_header_;
   RandomSource random_;
+  RescueBudget rescues_;
   RequestPool requests_;
   AccessLog access_log_;
   std::vector<std::unique_ptr<Exchange>> exchanges_;

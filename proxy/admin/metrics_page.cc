@@ -57,7 +57,7 @@ class Families {
 void AddRequests(Families& families, const MetricsSnapshot& sum) {
   families.Begin(
       MetricType::Counter, "serin_requests_total",
-      "Requests a pool was chosen for, by the status the client was sent (499: it left first, 000: none).");
+      "Requests a pool was asked, by the status the client was sent (499: it left first, 000: none).");
   for (const PoolId pool : kPools) {
     for (const Role role : {Role::kStable, Role::kCanary}) {
       for (uint16_t code = 0; code <= 599;
@@ -139,6 +139,12 @@ void AddClients(Families& families, const MetricsSnapshot& sum) {
   families.Counter("serin_spilled_total", "Bodies and answers that went to a temporary file.", sum.Spilled());
   families.Counter("serin_rescued_requests_total",
                    "Requests that the canary failed and stable then answered.", sum.Rescued());
+  families.Begin(MetricType::Counter, "serin_unrescued_requests_total",
+                 "Requests that the canary failed and that could not be rescued, although they might be.");
+  for (int i = 0; i < kUnrescuedReasonCount; ++i) {
+    const auto reason = static_cast<Unrescued>(i);
+    families.Add(sum.NotRescued(reason), {{"reason", std::string(Name(reason))}});
+  }
   families.Counter("serin_access_log_lines_dropped_total",
                    "Access-log lines lost to a full disk or a stalled reader.", sum.LogLinesDropped());
   families.Counter("serin_observations_dropped_total", "Observations the controller was too late for.",

@@ -18,11 +18,6 @@
 
 namespace serin {
 
-struct RescueSettings {
-  bool enabled = true;
-  double budget = 0.10;  // rescued requests as a share of all canary requests, 0 to 1
-};
-
 struct AdminSettings {
   std::string socket = "/run/serin/admin.sock";
   uint32_t mode = 0660;
@@ -48,7 +43,6 @@ const std::vector<std::string>& WebhookEvents();
 struct Config {
   DataplaneSettings dataplane;
   TlsSettings tls;
-  RescueSettings rescue;
   Plan plan;
   AdminSettings admin;
   MetricsSettings metrics;

@@ -207,9 +207,9 @@ void SplitKeys(std::vector<Key<Config>>& keys) {
       "split.override_cookie", "the name of a cookie, or \"\" for none", IsTokenOrNone,
       [](C & c) -> auto& { return c.dataplane.split.override_cookie; }));
   keys.push_back(BooleanKey<C>(
-      "rescue.enabled", [](C & c) -> auto& { return c.rescue.enabled; }));
+      "rescue.enabled", [](C & c) -> auto& { return c.dataplane.rescue.enabled; }));
   keys.push_back(PercentKey<C>(
-      "rescue.budget", 0, 1, [](C & c) -> auto& { return c.rescue.budget; }));
+      "rescue.budget", 0, 1, [](C & c) -> auto& { return c.dataplane.rescue.budget; }));
 }
 
 // A user's name or number.

@@ -22,6 +22,18 @@ size_t BucketOf(int64_t nanos) {
 
 }  // namespace
 
+std::string_view Name(Unrescued reason) {
+  switch (reason) {
+    case Unrescued::kBudget:
+      return "budget";
+    case Unrescued::kStableUnhealthy:
+      return "stable_unhealthy";
+    case Unrescued::kStableFailed:
+      return "stable_failed";
+  }
+  return "budget";
+}
+
 uint64_t MetricsSnapshot::Requests(PoolId pool, Role role, uint16_t status) const {
   return cells[kRequests + Pair(pool, role) * kStatuses + StatusSlot(status)];
 }

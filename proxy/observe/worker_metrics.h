@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "proxy/base/types.h"
 #include "proxy/split/observation.h"
@@ -23,6 +24,12 @@ namespace serin {
 inline constexpr std::array<double, 13> kDurationEdges = {.005, .01, .025, .05, .1, .25, .5,
                                                           1,    2,   2.5,  5,   10, 30};
 inline constexpr size_t kDurationBuckets = kDurationEdges.size() + 1;
+
+// Why a failure of the canary's that could have been tried on stable reached
+// its client all the same.
+enum class Unrescued : uint8_t { kBudget, kStableUnhealthy, kStableFailed };
+inline constexpr int kUnrescuedReasonCount = 3;
+std::string_view Name(Unrescued reason);  // the `reason` label
 
 // Where each number lies in the flat array of cells.
 namespace metrics_layout {
@@ -39,7 +46,8 @@ inline constexpr size_t kQueueDepth = kIdle + kPoolCount;                       
 inline constexpr size_t kReused = kQueueDepth + kPoolCount;                           // [pool]
 inline constexpr size_t kOpened = kReused + kPoolCount;                               // [pool]
 inline constexpr size_t kRescued = kOpened + kPoolCount;
-inline constexpr size_t kClientsAccepted = kRescued + 1;
+inline constexpr size_t kUnrescued = kRescued + 1;  // [reason]
+inline constexpr size_t kClientsAccepted = kUnrescued + kUnrescuedReasonCount;
 inline constexpr size_t kClientsCurrent = kClientsAccepted + 1;
 inline constexpr size_t kClientsRefused = kClientsCurrent + 1;
 inline constexpr size_t kBytesIn = kClientsRefused + 1;
@@ -70,6 +78,9 @@ class MetricsSnapshot {
   uint64_t ReusedConnections(PoolId pool) const { return At(metrics_layout::kReused, pool); }
   uint64_t OpenedConnections(PoolId pool) const { return At(metrics_layout::kOpened, pool); }
   uint64_t Rescued() const { return cells[metrics_layout::kRescued]; }
+  uint64_t NotRescued(Unrescued reason) const {
+    return cells[metrics_layout::kUnrescued + static_cast<size_t>(reason)];
+  }
   uint64_t ClientsAccepted() const { return cells[metrics_layout::kClientsAccepted]; }
   uint64_t ClientsCurrent() const { return cells[metrics_layout::kClientsCurrent]; }
   uint64_t ClientsRefused() const { return cells[metrics_layout::kClientsRefused]; }
@@ -88,8 +99,8 @@ class MetricsSnapshot {
 // One per worker, 22 KiB. Starts at zero; never reset.
 class alignas(64) WorkerMetrics {
  public:
-  // A request that a pool was chosen for has ended. `status` is what the
-  // client was sent (499: it left first; 0: nothing).
+  // A pool's part in a request has ended. `status` is what its client was sent
+  // (499: it left first; 0: nothing), or would have been, had stable not rescued it.
   void CountRequest(PoolId pool, Role role, uint16_t status, int64_t latency_ns);
   // A pool gave no whole answer. kNone is ignored.
   void CountBackendError(PoolId pool, BackendError error);
@@ -99,6 +110,7 @@ class alignas(64) WorkerMetrics {
   }
   // The canary failed, stable answered.
   void CountRescued() { Add(metrics_layout::kRescued, 1); }
+  void CountUnrescued(Unrescued reason) { Add(metrics_layout::kUnrescued + static_cast<size_t>(reason), 1); }
 
   void ClientAccepted();
   void ClientClosed() { Add(metrics_layout::kClientsCurrent, ~uint64_t{0}); }  // modulo 2^64: minus one

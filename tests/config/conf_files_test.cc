@@ -141,8 +141,8 @@ TEST(ConfFilesTest, TheDefaultsShownAreTheDefaults) {
   EXPECT_EQ(a.split.cookie_max_age, b.split.cookie_max_age);
   EXPECT_EQ(a.split.override_header, b.split.override_header);
   EXPECT_EQ(a.split.override_cookie, b.split.override_cookie);
-  EXPECT_EQ(shown.rescue.enabled, ours.rescue.enabled);
-  EXPECT_EQ(shown.rescue.budget, ours.rescue.budget);
+  EXPECT_EQ(a.rescue.enabled, b.rescue.enabled);
+  EXPECT_EQ(a.rescue.budget, b.rescue.budget);
   EXPECT_EQ(shown.tls.min_version, ours.tls.min_version);
   EXPECT_EQ(shown.admin.socket, ours.admin.socket);
   EXPECT_EQ(shown.admin.mode, ours.admin.mode);

@@ -169,8 +169,8 @@ directory = "/tmp/state"
   EXPECT_EQ(dataplane.split.key, SplitKey::kHeader);
   EXPECT_EQ(dataplane.split.header, "x-tenant");
   EXPECT_EQ(dataplane.split.override_header, "");
-  EXPECT_FALSE(config.rescue.enabled);
-  EXPECT_DOUBLE_EQ(config.rescue.budget, 0.02);
+  EXPECT_FALSE(config.dataplane.rescue.enabled);
+  EXPECT_DOUBLE_EQ(config.dataplane.rescue.budget, 0.02);
   EXPECT_EQ(dataplane.access_log.target, AccessLogTarget::kFile);
   EXPECT_EQ(dataplane.access_log.path, "/var/log/access.log");
   EXPECT_EQ(config.admin.socket, "/tmp/admin.sock");
@@ -472,7 +472,7 @@ TEST(ConfigTest, VariablesSayEverythingThatTheFileCan) {
   EXPECT_EQ(config.dataplane.listeners[1].protocol, ListenProtocol::kFastCgi);
   EXPECT_EQ(config.dataplane.listeners[1].address.path, "/run/f.sock");
   EXPECT_EQ(config.dataplane.pools[1].max_connections, 3);
-  EXPECT_FALSE(config.rescue.enabled);
+  EXPECT_FALSE(config.dataplane.rescue.enabled);
   EXPECT_EQ(config.plan.steps, (std::vector<Weight>{Weight::Percent(5), Weight::All()}));
   EXPECT_EQ(config.plan.sequential.theta.size(), 6u);
   EXPECT_TRUE(config.dataplane.trusted_proxies.empty());
