@@ -184,7 +184,8 @@ class TlsAtNginxTest(DoorsCase):
                 self.assertEqual((status, spoken, seen["release"]), (200, version, pool))
                 self.assertEqual((seen["server"]["HTTPS"], seen["server"]["REQUEST_SCHEME"], seen["server"]["REMOTE_ADDR"],
                                   seen["server"]["HTTP_HOST"], seen["server"]["REQUEST_URI"]),
-                                 ("on", "https", "127.0.0.1", "serin.test", "/page?x=1"))
+                                 ("on", "https", "127.0.0.1", "serin.test:" + self.secure.split(":")[1],
+                                  "/page?x=1"))
 
     def test_uploads_files_of_both_releases_and_the_redirect_to_tls(self):
         upload = self.write("upload.bin", os.urandom(3_000_000))

@@ -1,19 +1,19 @@
-"""WordPress (Debian's package) with MariaDB, behind nginx and Serin: install, log in, post, upload a picture."""
+"""WordPress (Debian's package) with MariaDB, each of the four ways behind nginx: install, log in, post, upload."""
 
+import json
 import os
 import re
 import shutil
 import struct
 import unittest
-import urllib.parse
 import zlib
 
-from front_nginx import shipped
-from harness import IS_ROOT, WEB_USER, Nginx, SerinCase, main, wait_for
-from http_client import fetch
+from browser import Browser
+from certificates import Authority
+from front_nginx import LISTENERS, open_ways
+from harness import IS_ROOT, WEB_USER, SerinCase, main, wait_for
 
 WORDPRESS = "/usr/share/wordpress"
-FORM = ("Content-Type", "application/x-www-form-urlencoded")
 
 
 def png(width=64, height=64):
@@ -26,72 +26,22 @@ def png(width=64, height=64):
             chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
-class Browser:
-    """Cookies and redirects, and nothing else of a browser."""
-
-    def __init__(self, address, host):
-        self.address, self.host, self.cookies = address, host, {}
-
-    def request(self, target, method="GET", headers=(), body=None, follow=True):
-        for _ in range(6):
-            cookie = [("Cookie", "; ".join("%s=%s" % pair for pair in self.cookies.items()))] if self.cookies else []
-            response = fetch(self.address, target, method, [*headers, *cookie], body, 60, self.host)
-            for line in response.all("Set-Cookie"):
-                name, _, value = line.partition(";")[0].partition("=")
-                self.cookies[name] = value
-            location = response.header("Location")
-            if not follow or not location or response.status not in (301, 302, 303):
-                return response
-            parts = urllib.parse.urlsplit(urllib.parse.urljoin("http://%s%s" % (self.host, target), location))
-            assert parts.netloc == self.host, "redirected away, to %s" % location
-            target, method, headers, body = urllib.parse.urlunsplit(("", "", *parts[2:])), "GET", (), None
-        raise AssertionError("redirected in a circle: %s" % target)
-
-    def form(self, target, **fields):
-        return self.request(target, "POST", [FORM], urllib.parse.urlencode(fields).encode())
-
-
 @unittest.skipUnless(os.path.isdir(WORDPRESS) and shutil.which("mariadbd"),
                      "needs the packages wordpress and mariadb-server")
 class WordPressTest(SerinCase):
     def setUp(self):
         super().setUp()
         self.start_mariadb()
-        self.root = self.copy_of_wordpress()
-        port = self.port()
-        self.host = "localhost:%d" % port
+        self.roots = {"blue": self.copy_of_wordpress()}
+        self.roots["green"] = self.second_release(self.roots["blue"])
         settings = {"php_admin_value[memory_limit]": "256M"}
-        masters = {pool: self.fpm(pool, self.root, children=4, settings=settings) for pool in ("blue", "green")}
+        masters = {pool: self.fpm(pool, root, children=4, settings=settings) for pool, root in self.roots.items()}
         self.daemon = self.serin({"server": {"pool_header": "X-Serin-Pool"}, "split": {"key": "cookie"},
-                                  "listen": [self.listener()]},
-                                 blue=masters["blue"].address, green=masters["green"].address, blue_root=self.root,
-                                 green_root=self.root)
-        Nginx(self, "include /etc/nginx/mime.types; types_hash_max_size 2048;" + self.site(port))
-        self.browser = Browser("127.0.0.1:%d" % port, self.host)
-
-        def up():
-            try:
-                return fetch(self.browser.address, "/wp-includes/css/dashicons.min.css").status == 200
-            except OSError:
-                return False
-        wait_for(up, 10, "nginx")
-
-    def listener(self):
-        return {"address": "unix:" + self.path("http.sock"), "protocol": "http"}
-
-    def site(self, port):
-        """Static files by nginx, all the rest by Serin: a folder's index, scripts by name, pretty links."""
-        return """
-            upstream serin { server unix:%s; keepalive 8; }
-            server {
-                listen 127.0.0.1:%d; root %s; client_max_body_size 20m;
-                location ~* ^/wp-(content|includes|admin)/.+\\.(css|js|png|jpe?g|gif|svg|woff2?)$ { }
-                location / {
-                    proxy_pass http://serin; proxy_http_version 1.1; proxy_set_header Connection "";
-                    proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $remote_addr;
-                    proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Port $server_port;
-                }
-            }""" % (self.path("http.sock"), port, self.root)
+                                  "listen": [{"address": "unix:" + self.path(protocol + ".sock"), "protocol": protocol}
+                                             for protocol in LISTENERS]},
+                                 blue=masters["blue"].address, green=masters["green"].address,
+                                 blue_root=self.roots["blue"], green_root=self.roots["green"])
+        self.ways = open_ways(self, self.roots, masters["blue"].socket, Authority(self))
 
     def start_mariadb(self):
         data, user = self.folder("db"), WEB_USER if IS_ROOT else None
@@ -120,6 +70,9 @@ class WordPressTest(SerinCase):
                 foreach (['AUTH', 'SECURE_AUTH', 'LOGGED_IN', 'NONCE'] as $k) {
                     define($k . '_KEY', "test key $k"); define($k . '_SALT', "test salt $k");
                 }
+                // Each of the four ways has a host of its own.
+                define('WP_HOME', (empty($_SERVER['HTTPS']) ? 'http://' : 'https://') . $_SERVER['HTTP_HOST']);
+                define('WP_SITEURL', WP_HOME);
                 define('DISABLE_WP_CRON', true); define('WP_HTTP_BLOCK_EXTERNAL', true); define('FS_METHOD', 'direct');
                 $table_prefix = 'wp_';
                 if (!defined('ABSPATH')) define('ABSPATH', __DIR__ . '/');
@@ -130,6 +83,15 @@ class WordPressTest(SerinCase):
             os.chmod(folder, 0o777)
         return root
 
+    def second_release(self, first):
+        """A folder of its own with the same files; what people upload is shared."""
+        root = self.path("wordpress-2")
+        self.command(["cp", "-rl", "--", first, root])
+        uploads = os.path.join(root, "wp-content/uploads")
+        os.rmdir(uploads)
+        os.symlink(os.path.join(first, "wp-content/uploads"), uploads)
+        return root
+
     def nonce(self, page, name="_wpnonce"):
         match = re.search(r'name="%s" value="([^"]+)"' % name, page.text) or re.search(
             r'id="%s"[^>]*value="([^"]+)"' % name, page.text)
@@ -137,91 +99,69 @@ class WordPressTest(SerinCase):
         return match.group(1)
 
     def test_install_log_in_post_and_upload(self):
-        browser = self.browser
+        for number, way in enumerate(self.ways):
+            with self.subTest(way.name):
+                browser = Browser(way.address, way.host, way.scheme)
+                self.daemon.set_weight(0)
+                if number == 0:
+                    self.install(browser)
+                self.log_in(browser)
+                # Half of the visitors on either pool from here on: the session must not care.
+                self.daemon.set_weight(50)
+                self.write_a_post(browser, "A finch by %s" % way.name)
+                self.upload_a_picture(browser)
+                for weight, pool in ((0, "blue"), (100, "green")):
+                    self.daemon.set_weight(weight)
+                    admin = browser.request("/wp-admin/edit.php")
+                    self.assertEqual((admin.status, admin.header("X-Serin-Pool")), (200, pool))
+                    self.assertIn("A finch by %s" % way.name, admin.text, "still logged in on the other pool")
+                style = browser.request("/wp-includes/css/dashicons.min.css")
+                self.assertEqual((style.status, style.header("Content-Type"), style.header("X-Serin-Pool")),
+                                 (200, "text/css", None), "by nginx itself")
+
+    def install(self, browser):
         front = browser.request("/")
         self.assertEqual(front.status, 200)
         self.assertIn("WordPress", front.text, "the first visit leads to the installer")
-
         done = browser.form("/wp-admin/install.php?step=2", weblog_title="Finches", user_name="ann",
                             admin_password="a long pass phrase", admin_password2="a long pass phrase",
                             pw_weak="1", admin_email="ann@example.test", blog_public="0", language="")
         self.assertIn("Success", done.text, done.text[:3000])
         self.assertIn("Finches", browser.request("/").text)
 
+    def log_in(self, browser):
         browser.request("/wp-login.php")
         browser.form("/wp-login.php", log="ann", pwd="a long pass phrase", **{
-            "wp-submit": "Log In", "redirect_to": "http://%s/wp-admin/" % self.host, "testcookie": "1"})
+            "wp-submit": "Log In", "redirect_to": "%s://%s/wp-admin/" % (browser.scheme, browser.host),
+            "testcookie": "1"})
         dashboard = browser.request("/wp-admin/")
         self.assertEqual(dashboard.status, 200)
-        self.assertIn("wp-admin-bar", dashboard.text.lower().replace("wpadminbar", "wp-admin-bar"))
+        self.assertIn("wpadminbar", dashboard.text)
 
-        # Half of the visitors on either pool from here on: the session must not care.
-        self.daemon.set_weight(50)
+    def write_a_post(self, browser, title):
         settings = browser.request("/wp-admin/options-permalink.php")
         browser.form("/wp-admin/options-permalink.php", _wpnonce=self.nonce(settings), selection="/%postname%/",
                      permalink_structure="/%postname%/", category_base="", tag_base="", submit="Save")
-
         rest = re.search(r'createNonceMiddleware\(\s*"([0-9a-f]+)"', browser.request("/wp-admin/post-new.php").text)
         self.assertIsNotNone(rest)
         post = browser.request("/index.php?rest_route=/wp/v2/posts", "POST", [
             ("Content-Type", "application/json"), ("X-WP-Nonce", rest.group(1))],
-            '{"title": "A wild finch", "content": "Grüße aus dem Käfig", "status": "publish"}'.encode())
+            json.dumps({"title": title, "content": "Grüße aus dem Käfig", "status": "publish"}).encode())
         self.assertEqual(post.status, 201, post.text[:2000])
-        page = browser.request("/a-wild-finch/")
+        page = browser.request("/%s/" % title.lower().replace(" ", "-"))
         self.assertEqual(page.status, 200)
         self.assertIn("Grüße aus dem Käfig", page.text)
         self.assertEqual(browser.request("/no-such-post/").status, 404)
 
-        upload = browser.request("/wp-admin/media-new.php")
-        boundary, picture = "X0X", png()
-        parts = {"_wpnonce": self.nonce(upload), "name": "finch.png", "action": "upload-attachment"}
-        body = b"".join(b'--%s\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (
-            boundary.encode(), key.encode(), value.encode()) for key, value in parts.items())
-        body += (b'--%s\r\nContent-Disposition: form-data; name="async-upload"; filename="finch.png"\r\n'
-                 b"Content-Type: image/png\r\n\r\n%s\r\n--%s--\r\n" % (boundary.encode(), picture, boundary.encode()))
-        answer = browser.request("/wp-admin/async-upload.php", "POST", [
-            ("Content-Type", "multipart/form-data; boundary=" + boundary)], body)
+    def upload_a_picture(self, browser):
+        nonce, picture = self.nonce(browser.request("/wp-admin/media-new.php")), png()
+        answer = browser.upload("/wp-admin/async-upload.php", "async-upload", "finch.png", picture, "image/png",
+                                _wpnonce=nonce, name="finch.png", action="upload-attachment")
         self.assertEqual(answer.status, 200)
         self.assertIn('"success":true', answer.text, answer.text[:2000])
-        url = re.search(r'"url":"http:\\/\\/[^"\\]+((?:\\/[^"\\]+)+\.png)"', answer.text).group(1).replace("\\/", "/")
+        url = re.search(r'"url":"https?:\\/\\/[^"\\]+((?:\\/[^"\\]+)+\.png)"', answer.text).group(1).replace("\\/", "/")
         stored = browser.request(url)
         self.assertEqual((stored.status, stored.body), (200, picture))
-
-        for weight, pool in ((0, "blue"), (100, "green")):
-            self.daemon.set_weight(weight)
-            admin = browser.request("/wp-admin/edit.php")
-            self.assertEqual((admin.status, admin.header("X-Serin-Pool")), (200, pool))
-            self.assertIn("A wild finch", admin.text, "still logged in on the other pool")
-
-
-class WordPressByShippedHttpTest(WordPressTest):
-    def site(self, port):
-        return shipped(self, "serin-http.conf", ("/run/serin/http.sock", self.path("http.sock")),
-                       ("/srv/app/blue/public", self.root), ("/srv/app/green/public", self.root),
-                       ("listen 80;", "listen 127.0.0.1:%d;" % port))
-
-
-class WordPressByFastCgiTest(WordPressTest):
-    """The same through nginx's fastcgi_pass: the site as it was, and one line."""
-
-    def listener(self):
-        return {"address": "unix:" + self.path("fastcgi.sock"), "protocol": "fastcgi"}
-
-    def site(self, port):
-        return shipped(self, "serin-fastcgi.conf", *self.replacements(port),
-                       # As the file says for a site on a port of its own.
-                       ("# fastcgi_param HTTP_HOST", "fastcgi_param HTTP_HOST"))
-
-    def replacements(self, port):
-        return (("/run/serin/fastcgi.sock", self.path("fastcgi.sock")), ("/srv/app/blue/public", self.root),
-                ("/srv/app/green/public", self.root), ("listen 80;", "listen 127.0.0.1:%d;" % port))
-
-
-class WordPressByFastCgiWithBackupTest(WordPressByFastCgiTest):
-    def site(self, port):
-        return shipped(self, "serin-fastcgi-backup.conf", *self.replacements(port),
-                       ("/srv/app/stable/public", self.root), ("/run/serin-fpm/stable.sock", self.path("blue.sock")),
-                       ("include fastcgi.conf;", "include fastcgi.conf; fastcgi_param HTTP_HOST $host:$server_port;"))
 
 
 if __name__ == "__main__":

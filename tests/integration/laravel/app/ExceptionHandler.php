@@ -1,0 +1,8 @@
+<?php
+namespace App;
+
+use Illuminate\Foundation\Exceptions\Handler;
+
+class ExceptionHandler extends Handler
+{
+}
