@@ -37,6 +37,7 @@ class FrontCase(SerinCase):
     """Two PHP-FPM masters, Serin with a FastCGI listener, nginx with the shipped file."""
 
     children = 6
+    rollout = {}
 
     def setUp(self):
         super().setUp()
@@ -50,7 +51,7 @@ class FrontCase(SerinCase):
             "listen": [{"address": "unix:" + self.path("fastcgi.sock"), "protocol": "fastcgi"},
                        {"address": "unix:" + self.path("http.sock"), "protocol": "http"}],
             "pools": {pool: {"max_connections": self.children} for pool in ("blue", "green")},
-            "access_log": {"target": "file", "path": self.log}},
+            "rollout": self.rollout, "access_log": {"target": "file", "path": self.log}},
             blue=self.masters["blue"].address, green=self.masters["green"].address,
             blue_root=self.roots["blue"], green_root=self.roots["green"])
         self.port_number = self.port()
@@ -288,6 +289,48 @@ class SharesTest(FrontCase):
                     recorded[int(match.group(1))] = line["pool"]
             self.assertEqual({number: releases[release] for number, release in seen.items()}, recorded)
         print("shares: %d requests, none failed" % answered)
+
+
+class RolloutTest(FrontCase):
+    rollout = {"steps": ["10%", "25%", "50%", "75%", "100%"], "hold": "1500ms", "min_step_requests": 20}
+
+    def test_a_rollout_under_load_loses_nothing_and_splits_exactly(self):
+        """serinctl start to the swap of roles. Which release answered is PHP's word, which pool was asked Serin's.
+        Whoever gets a page gets its assets, too."""
+        for pool in ("blue", "green"):
+            self.write("%s/public/app.%s.css" % (pool, pool), pool)
+        weights, styles = {}, []  # weights: of each epoch
+        with Load(self.address, threads=4, target=lambda i: "/?n=%d" % i) as load:
+            wait_for(lambda: load.count() > 50)
+            self.daemon.ctl("start", "v2")
+
+            def swapped():
+                status = self.daemon.status()
+                weights[status["epoch"]] = status["weight"]["target"]
+                release = json.loads(load.results[-1][1].text)["release"]
+                style = self.get("/app.%s.css" % release)
+                styles.append((style.status, style.text == release, style.header("X-Serin-Pool")))
+                self.assertNotIn(status["state"], ("reverted", "paused"), status["reason"])
+                return status["state"] == "stable" and status["roles"]["stable"] == "green"
+            wait_for(swapped, 90, "the roles to swap", 0.05)
+            seen = load.count()
+            wait_for(lambda: load.count() > seen + 100)
+            results = load.stop()
+        self.assertEqual([problem or response.status for _, response, problem, _ in results
+                          if problem or response.status != 200 or not response.complete], [])
+        self.assertEqual(set(styles), {(200, True, None)})
+        answers = [json.loads(response.text) for _, response, _, _ in results]
+        released = {answer["server"]["HTTP_X_REQUEST_ID"]: answer["release"] for answer in answers}
+        lines = {line["request_id"]: line for line in self.log_lines(len(results))}
+        self.assertEqual(len(lines), len(results))
+        self.assertEqual({identity: line["pool"] for identity, line in lines.items()}, released)
+        self.assertLessEqual({0.1, 0.25, 0.5, 0.75, 1.0}, set(weights.values()))
+        shares = []
+        for epoch, weight in sorted(weights.items()):
+            roles = [line["role"] for line in lines.values() if line["epoch"] == epoch]
+            self.assertAlmostEqual(roles.count("canary"), len(roles) * weight, delta=1.5, msg="epoch %d" % epoch)
+            shares.append("%d of %d" % (roles.count("canary"), len(roles)))
+        print("rollout: %d requests, none failed; the canary's: %s" % (len(results), ", ".join(shares)))
 
 
 class BackupTest(FrontCase):
