@@ -14,9 +14,7 @@ namespace serin {
 namespace {
 
 std::string TreeFile(const std::string& name) {
-  // This file is tests/config/conf_files_test.cc of the same tree.
-  const std::string here = __FILE__;
-  const std::string path = here.substr(0, here.rfind("tests/config/")) + name;
+  const std::string path = std::string(SERIN_SOURCE_DIR "/") + name;
   std::ifstream in(path);
   EXPECT_TRUE(in.good()) << path;
   std::stringstream text;
