@@ -139,6 +139,55 @@ class StickySplitTest(SerinCase):
             pools = {daemon.get("/", headers=[("X-User", user)]).header("X-Serin-Pool") for _ in range(5)}
             self.assertEqual(len(pools), 1, user)
 
+    def test_people_go_through_a_whole_rollout_and_move_once(self):
+        daemon = self.serin({"split": {"key": "cookie"}, "server": {"pool_header": "X-Serin-Pool"},
+                             "rollout": {"hold": "1h", "steps": ["10%", "25%", "50%", "75%", "100%"]}})
+        people = ["serin_id=%016x" % (0x9E3779B97F4A7C15 * n % 2 ** 64) for n in range(1, 601)]
+
+        def canary():
+            with Connection(daemon.address) as connection:
+                return {person for person in people if connection.request(
+                    "GET", "/", [("Cookie", person)]).header("X-Serin-Pool") == "green"}
+
+        def rollout(release):
+            daemon.ctl("start", release)
+            before, first = set(), None
+            for step, share in enumerate((0.10, 0.25, 0.50, 0.75, 1.0)):
+                if step:
+                    daemon.ctl("promote")
+                self.assertEqual(daemon.status()["weight"]["target"], share)
+                now = canary()
+                self.assertLessEqual(before, now, "somebody moved back at %d %%" % (share * 100))
+                bound = 4.9 * (len(people) * share * (1 - share)) ** 0.5  # one honest split in a million is outside
+                self.assertAlmostEqual(len(now), len(people) * share, delta=bound)
+                before, first = now, first if step else now
+            daemon.ctl("abort")
+            self.assertEqual(canary(), set(), "everybody is on stable after a revert")
+            return first
+
+        first, second = rollout("v2"), rollout("v3")
+        self.assertLess(len(first & second), len(first) * 0.5, "the next release is tried on other people")
+
+    def test_the_cookie_is_closed_to_scripts_and_lives_as_long_as_configured(self):
+        daemon = self.serin({"split": {"key": "cookie", "cookie_name": "who", "cookie_max_age": "2h"}})
+        daemon.set_weight(50)
+        for headers, secure in (([], ""), ([("X-Forwarded-Proto", "https")], "; Secure")):
+            line, = daemon.get("/", headers=headers).all("Set-Cookie")
+            self.assertRegex(line, "^who=[0-9a-f]{16}; Path=/; Max-Age=7200; HttpOnly; SameSite=Lax%s$" % secure)
+
+    def test_an_ipv6_customer_is_recognised_by_the_network(self):
+        daemon = self.serin({"split": {"key": "address"}, "server": {"pool_header": "X-Serin-Pool"}})
+        daemon.set_weight(50)
+        networks = {}
+        for network in range(30):
+            for host in ("1", "ffff:eeee:dddd:cccc", "a:b:c:d"):
+                address = "2001:db8:%x:1:%s" % (network, host) if host.count(":") else "2001:db8:%x:1::%s" % (
+                    network, host)
+                response = daemon.get("/", headers=[("X-Forwarded-For", address)])
+                networks.setdefault(network, set()).add(response.header("X-Serin-Pool"))
+        self.assertEqual([n for n, pools in networks.items() if len(pools) != 1], [])
+        self.assertEqual(set.union(*networks.values()), {"blue", "green"})
+
     def test_an_override_reaches_the_canary_at_weight_zero(self):
         daemon = self.serin({"server": {"pool_header": "X-Serin-Pool"}})
         daemon.set_weight(0)
