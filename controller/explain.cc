@@ -18,6 +18,33 @@ std::string Decimals(double value, int decimals) {
 
 const char* Plural(int64_t count) { return count == 1 ? "" : "s"; }
 
+// For people; Name is for metrics.
+std::string_view Words(BackendError error) {
+  switch (error) {
+    case BackendError::kNone:
+      break;
+    case BackendError::kRefused:
+      return "connection refused";
+    case BackendError::kSaturated:
+      return "no connection was free";
+    case BackendError::kConnectTimeout:
+      return "no connection in time";
+    case BackendError::kSendTimeout:
+      return "took no more of the request";
+    case BackendError::kReset:
+      return "closed before the answer";
+    case BackendError::kTruncated:
+      return "answer cut short";
+    case BackendError::kReadTimeout:
+      return "no answer in time";
+    case BackendError::kProtocol:
+      return "malformed answer";
+    case BackendError::kOverloaded:
+      return "overloaded";
+  }
+  return "";
+}
+
 std::string PoolSentence(const Evidence& evidence, PoolId pool, std::string_view role) {
   const Counts& counts = evidence.window[Index(pool)];
   if (counts.outcomes == 0 && counts.timed == 0)
@@ -32,7 +59,7 @@ std::string Deciding(const Verdict& verdict) {
   const Observation& deciding = verdict.deciding;
   std::string what = deciding.has_outcome ? "" : "still unanswered, ";
   if (deciding.backend_error != BackendError::kNone) {
-    what += fmt::format("{}, ", Name(deciding.backend_error));
+    what += fmt::format("{}, ", Words(deciding.backend_error));
   } else if (deciding.status != 0) {
     what += fmt::format("status {}, ", deciding.status);
   }
@@ -112,10 +139,16 @@ std::string Causes::Top(PoolId pool, size_t most) const {
     const Cause& cause = *sorted[i];
     text += fmt::format("{}{}x", i == 0 ? "" : "; ", cause.count);
     if (cause.status != 0) text += fmt::format(" status {}", cause.status);
-    if (cause.backend_error != BackendError::kNone) text += fmt::format(" {}", Name(cause.backend_error));
+    if (cause.backend_error != BackendError::kNone) text += fmt::format(" {}", Words(cause.backend_error));
     if (!cause.script.empty()) text += " " + cause.script;
     if (!cause.message.empty()) text += " \"" + cause.message + "\"";
   }
+  int64_t all = 0, no_room = 0;
+  for (const Cause* cause : sorted) {
+    all += cause->count;
+    if (MeansNoRoom(cause->backend_error)) no_room += cause->count;
+  }
+  if (no_room > 0) text += fmt::format("; {} of {} for lack of room, not for a bad answer", no_room, all);
   return text;
 }
 
@@ -146,9 +179,11 @@ std::string ExplainBreach(const Verdict& verdict, const Plan& plan) {
                       FormatSpan(plan.max_p95), SequentialSentence(verdict, slow_what, plan.max_slow_ratio));
       break;
     case Rule::kDeadPool:
-      text = fmt::format("pool {} was not there for {} of {} canary requests, for at least {}",
-                         Name(verdict.evidence.canary), canary.dead, canary.outcomes,
-                         FormatSpan(plan.dead_pool_span));
+      text = fmt::format("pool {} {} for {} of {} canary requests, for at least {}",
+                         Name(verdict.evidence.canary),
+                         verdict.deciding.backend_error == BackendError::kSaturated ? "had no connection free"
+                                                                                    : "was not there",
+                         canary.dead, canary.outcomes, FormatSpan(plan.dead_pool_span));
       break;
   }
   return text + "; " + Deciding(verdict);

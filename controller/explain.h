@@ -29,7 +29,8 @@ class Causes {
   static constexpr size_t kTracked = 16;
   void Clear() { causes_[0].clear(), causes_[1].clear(); }
   void Add(const FailureDetail& detail);
-  // "12x 500 /index.php "PHP Fatal error: …"", commonest first, `most` at most.
+  // "12x 500 /index.php "PHP Fatal error: …"", commonest first, `most` at most,
+  // and how many of all were for lack of room.
   std::string Top(PoolId pool, size_t most) const;
   bool empty(PoolId pool) const { return causes_[Index(pool)].empty(); }
 

@@ -45,11 +45,9 @@ void Exchange::Begin(Stream& stream) {
 }
 
 void Exchange::Ask() {
-  // A kept connection may turn out to be stale. What cannot be repeated uses
-  // one only where the operator asked for it (keep_alive = "on").
-  const bool may_reuse = IsIdempotent(stream_->request().method()) ||
-                         settings_->pools[Index(asked_)].keep_alive == KeepAlive::kOn;
-  worker_.pool(asked_).Acquire(*this, may_reuse);
+  // A kept connection may turn out to be stale: nothing travels on one that
+  // could not be sent again.
+  worker_.pool(asked_).Acquire(*this, IsIdempotent(stream_->request().method()));
 }
 
 // False: the request was answered here, without a pool.

@@ -271,7 +271,7 @@ void BackendConnection::Close() {
 }
 
 void BackendConnection::OnDeadline() {
-  if (user_ == nullptr) return owner_.OnConnectionFree(*this, Ended::kBroken);
+  if (user_ == nullptr) return owner_.OnConnectionFree(*this, Ended::kWhole);
   if (connecting_) return Fail(BackendError::kConnectTimeout);
   if (sending_) return Fail(BackendError::kSendTimeout);
   Fail(BackendError::kReadTimeout);

@@ -48,8 +48,9 @@ enum class Ended : uint8_t {
 // Who decides what becomes of the connection when its request is over.
 class BackendOwner {
  public:
-  // Also called, with kBroken, when an idle connection ends. The owner may put
-  // the connection to its next use at once.
+  // Also called when an idle connection ends: kBroken when PHP-FPM closed it,
+  // kWhole when its time is over. The owner may put the connection to its next
+  // use at once.
   virtual void OnConnectionFree(BackendConnection& connection, Ended ended) = 0;
 
  protected:

@@ -11,6 +11,10 @@ namespace {
 constexpr absl::Duration kAbandonedTime = absl::Seconds(1);
 // connect() said EAGAIN: the backlog is full although we are within our limit.
 constexpr absl::Duration kBacklogPause = absl::Milliseconds(50);
+// How much longer than our next request another worker's must have waited
+// before a slot of ours is theirs: a hand-over wakes a thread and may cost a
+// kept connection.
+constexpr absl::Duration kFairWithin = absl::Milliseconds(5);
 
 }  // namespace
 
@@ -39,13 +43,19 @@ void Pool::Acquire(PoolWaiter& waiter, bool may_reuse) {
     ++reused_;
     return waiter.OnBackend(*connection);
   }
-  if (queued_ == 0 && host_.loop.now() >= backlog_full_until_ && gate_.TryAcquire()) return OpenFor(waiter);
+  const bool backlog_full = host_.loop.now() < backlog_full_until_;
+  if (queued_ == 0 && !backlog_full) {
+    if (gate_.TryAcquire()) return OpenFor(waiter);
+    // A request that must have a new connection while we sit on idle ones.
+    if (!idle_.empty() && !gate_.OthersWait(worker_)) {
+      TakeIdle(idle_.begin());
+      return OpenFor(waiter);
+    }
+  }
   if (!gate_.TryQueue()) return waiter.OnNoBackend(BackendError::kSaturated);
   Enqueue(waiter, false);
-  // A request that must have a new connection while we sit on idle ones.
-  if (!idle_.empty()) return GiveUp(*idle_.front());
-  if (host_.loop.now() < backlog_full_until_) return;
-  gate_.Await(worker_);
+  if (backlog_full) return;
+  gate_.Await(worker_, queue_.front().waiter->since_);
   if (gate_.TryAcquire()) OpenFor(Dequeue());
 }
 
@@ -61,7 +71,8 @@ void Pool::Enqueue(PoolWaiter& waiter, bool front) {
 PoolWaiter& Pool::Dequeue() {
   PoolWaiter& waiter = *queue_.PopFront().waiter;
   gate_.Unqueue();
-  if (--queued_ == 0) gate_.StopAwaiting(worker_);
+  --queued_;
+  NextChanged();
   return waiter;
 }
 
@@ -69,7 +80,14 @@ void Pool::Cancel(PoolWaiter& waiter) {
   if (!waiter.link_.linked()) return;
   waiter.link_.Unlink();
   gate_.Unqueue();
-  if (--queued_ == 0) gate_.StopAwaiting(worker_);
+  --queued_;
+  NextChanged();
+}
+
+// The gate serves the worker first whose next request has waited longest.
+void Pool::NextChanged() {
+  if (queued_ == 0) return gate_.StopAwaiting(worker_);
+  gate_.SetSince(worker_, queue_.front().waiter->since_);
 }
 
 // Opens a connection on a slot that is already ours.
@@ -90,44 +108,64 @@ void Pool::OpenFor(PoolWaiter& waiter) {
   if (error == BackendError::kSaturated && gate_.TryQueue()) {
     backlog_full_until_ = host_.loop.now() + kBacklogPause;
     Enqueue(waiter, true);
-    return gate_.Release(worker_);
+    gate_.StopAwaiting(worker_);  // a slot is no use to us until then
+    return gate_.Release();
   }
   if (error == BackendError::kRefused) ++refusals_;
-  gate_.Release(worker_);
+  gate_.Release();
   waiter.OnNoBackend(error);
 }
 
-// Others wait and the `held` slots are more than our share: one is theirs.
-bool Pool::MustYield(int held) const { return gate_.OthersWait(worker_) && held > gate_.Share(worker_); }
+// The slot that is free now belongs to a request of another worker, which waits
+// while we have none, or has waited longer.
+bool Pool::MustYield() const {
+  if (queued_ == 0) return gate_.OthersWait(worker_);
+  return gate_.OthersWaitSince(worker_, queue_.front().waiter->since_ - kFairWithin);
+}
 
+// PHP-FPM closes a connection of its own accord when it is about to reload: it
+// waits for the children whose connections are idle, so those are let go, too.
 void Pool::OnConnectionFree(BackendConnection& connection, Ended ended) {
   const auto idle_at = std::find(idle_.begin(), idle_.end(), &connection);
-  if (idle_at != idle_.end()) return GiveUp(connection);
-  const bool may_keep =
-      ended == Ended::kWhole && settings_->keep_alive != KeepAlive::kOff && !MustYield(active_ + idle());
+  if (idle_at != idle_.end()) {
+    GiveUp(connection);
+    if (ended == Ended::kBroken) CloseIdle();
+    return;
+  }
+  const bool may_keep = ended == Ended::kWhole && settings_->keep_alive != KeepAlive::kOff && !MustYield();
   if (may_keep && queued_ > 0 && queue_.front().waiter->may_reuse_) {
     ++reused_;
     return Dequeue().OnBackend(connection);
   }
-  if (may_keep && queued_ == 0 && settings_->keep_alive == KeepAlive::kOn && !gate_.OthersWait(worker_)) {
-    --active_;
-    connection.WaitIdle(host_.loop.now() + settings_->keep_alive_timeout);
-    if (idle_.empty()) gate_.SetIdle(worker_, true);
-    idle_.push_back(&connection);
-    return;
-  }
   --active_;
+  if (may_keep && queued_ == 0 && settings_->keep_alive == KeepAlive::kOn) return KeepIdle(connection);
   Recycle(connection);
   if (ended == Ended::kAbandoned) return abandoned_.push_back(host_.loop.now() + kAbandonedTime);
   ServeNext();
+  if (ended == Ended::kBroken) CloseIdle();
+}
+
+void Pool::KeepIdle(BackendConnection& connection) {
+  connection.WaitIdle(host_.loop.now() + settings_->keep_alive_timeout);
+  if (idle_.empty()) gate_.SetIdle(worker_, true);
+  idle_.push_back(&connection);
+  // Whoever began to wait before that line did not know of it. Sequential
+  // consistency: either they see ours now, or we see them here.
+  if (gate_.OthersWait(worker_)) GiveUp(connection);
 }
 
 // Closes an idle connection and lets its slot go.
 void Pool::GiveUp(BackendConnection& connection) {
-  idle_.erase(std::find(idle_.begin(), idle_.end(), &connection));
+  TakeIdle(std::find(idle_.begin(), idle_.end(), &connection));
+  ServeNext();
+}
+
+// Closes an idle connection; its slot is the caller's.
+void Pool::TakeIdle(std::vector<BackendConnection*>::iterator at) {
+  BackendConnection& connection = **at;
+  idle_.erase(at);
   if (idle_.empty()) gate_.SetIdle(worker_, false);
   Recycle(connection);
-  ServeNext();
 }
 
 void Pool::Recycle(BackendConnection& connection) {
@@ -138,19 +176,19 @@ void Pool::Recycle(BackendConnection& connection) {
 // A slot of ours is free (one more than active_ and idle_ say): for the next of
 // our requests, or for the others.
 void Pool::ServeNext() {
-  if (queued_ > 0 && !MustYield(active_ + idle() + 1) && host_.loop.now() >= backlog_full_until_)
-    return OpenFor(Dequeue());
-  gate_.Release(worker_);
+  if (queued_ > 0 && !MustYield() && host_.loop.now() >= backlog_full_until_) return OpenFor(Dequeue());
+  gate_.Release();
 }
 
 void Pool::OnWake() {
   while (gate_.TakeGrant(worker_)) {
-    if (queued_ > 0) {
+    if (queued_ > 0 && host_.loop.now() >= backlog_full_until_) {
       OpenFor(Dequeue());
     } else {
-      gate_.Release(worker_);
+      gate_.Release();
     }
   }
+  if (queued_ > 0) NextChanged();  // a grant had put us last
   if (gate_.OthersWait(worker_)) CloseIdle();
 }
 
@@ -164,7 +202,7 @@ void Pool::OnTick() {
     Dequeue().OnNoBackend(BackendError::kSaturated);
   }
   if (queued_ > 0 && now >= backlog_full_until_) {
-    gate_.Await(worker_);
+    gate_.Await(worker_, queue_.front().waiter->since_);
     while (queued_ > 0 && now >= backlog_full_until_ && gate_.TryAcquire()) OpenFor(Dequeue());
   }
 }

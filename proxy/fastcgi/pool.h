@@ -72,8 +72,11 @@ class Pool final : private BackendOwner {
   void OpenFor(PoolWaiter& waiter);
   void ServeNext();
   void GiveUp(BackendConnection& connection);
+  void TakeIdle(std::vector<BackendConnection*>::iterator at);
   void Recycle(BackendConnection& connection);
-  bool MustYield(int held) const;
+  void KeepIdle(BackendConnection& connection);
+  void NextChanged();
+  bool MustYield() const;
 
   const BackendHost& host_;
   PoolGate& gate_;

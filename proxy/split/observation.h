@@ -34,6 +34,12 @@ constexpr bool MeansDeadPool(BackendError error) {
          error == BackendError::kReset;
 }
 
+// There was no room at the pool: a trouble of capacity, unlike a bad answer.
+constexpr bool MeansNoRoom(BackendError error) {
+  return error == BackendError::kRefused || error == BackendError::kSaturated ||
+         error == BackendError::kConnectTimeout || error == BackendError::kOverloaded;
+}
+
 // One request, or one half of it: a request that passes the latency limit
 // while in flight is reported at once as slow (has_latency only) and when it
 // ends for its outcome (has_outcome only). An ordinary request reports both.

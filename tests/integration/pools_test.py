@@ -1,0 +1,272 @@
+"""Real PHP-FPM with few children and many clients: never overrun, never starved, in each keep_alive mode."""
+
+import os
+import signal
+import threading
+import time
+
+from crowd import Crowd
+from harness import Load, SerinCase, main, wait_for
+from http_client import Connection, format_request
+
+MODES = ("off", "busy", "on")
+CHILDREN = 5
+# Says when it ran, on the clock that all processes share.
+TIMED = 'header("Content-Type: text/plain"); $from = hrtime(true); usleep(2000); echo $from, " ", hrtime(true);'
+
+
+def most_at_once(results):
+    """Of "from to" bodies: the most that overlap."""
+    edges = []
+    for _, _, body, _ in results:
+        begin, end = map(int, body.split())
+        edges += [(begin, 1), (end, -1)]
+    running = most = 0
+    for _, change in sorted(edges):
+        running += change
+        most = max(most, running)
+    return most
+
+
+class PoolCase(SerinCase):
+    def pool_daemon(self, fpm, mode, workers=2, name=None, limits=None, **pool):
+        name = name or "%s-%d" % (mode, workers)
+        settings = {"keep_alive": mode, "max_connections": CHILDREN, "queue_timeout": "60s", **pool}
+        return self.serin({
+            "server": {"workers": workers}, "limits": limits or {},
+            "listen": [{"address": "unix:" + self.path(name + ".http"), "protocol": "http"}],
+            "pools": {"blue": settings}, "admin": {"socket": self.path(name + ".admin")},
+            "state": {"directory": self.folder(name + "-state")}}, name=name, blue=fpm.address, blue_root=fpm.root)
+
+    def assert_all_answered(self, results, count):
+        self.assertEqual([r[:3] for r in results if r[1] != 200], [])
+        self.assertEqual(len(results), count)
+
+
+class CrowdTest(PoolCase):
+    def test_two_hundred_clients_of_five_children_are_served_in_order(self):
+        """More children than connections, so that a connection too many would show as a sixth script at once."""
+        fpm = self.fpm("blue", self.script("root", "index.php", TIMED), children=CHILDREN + 3)
+        for workers in (1, 2, 4):
+            for mode in MODES:
+                with self.subTest("%d workers, %s" % (workers, mode)):
+                    daemon = self.pool_daemon(fpm, mode, workers)
+                    with Crowd(daemon.address, 200) as crowd:
+                        results = crowd.run(8)
+                        self.assert_all_answered(results, 1600)
+                        self.assertEqual(most_at_once(results), CHILDREN, "all connections were used, and no more")
+                        self.assertLessEqual(crowd.spread(), 4, "nobody was served out of turn")
+                    self.assertEqual(daemon.metric_sum("serin_backend_errors_total"), 0)
+                    daemon.stop()
+
+    def test_as_many_connections_as_children_stall_nobody(self):
+        fpm = self.fpm("blue", self.script("root", "index.php", TIMED), children=CHILDREN)
+        for workers in (1, 2, 4):
+            for mode in MODES:
+                with self.subTest("%d workers, %s" % (workers, mode)):
+                    daemon = self.pool_daemon(fpm, mode, workers)
+                    for method in ("GET", "POST"):
+                        with Crowd(daemon.address, 200, method=method) as crowd:
+                            self.assert_all_answered(crowd.run(2), 400)
+                    self.assertEqual(daemon.metric_sum("serin_backend_errors_total"), 0)
+                    daemon.stop()
+
+
+class IdleTest(PoolCase):
+    def test_no_worker_starves_while_another_holds_idle_connections(self):
+        fpm = self.fpm("blue", self.script("root", "index.php", TIMED), children=4)
+        daemon = self.pool_daemon(fpm, "on", 4, max_connections=4, keep_alive_timeout="1h", queue_timeout="20s",
+                                  read_timeout="20s")
+        clients = [Connection(daemon.address, 30) for _ in range(40)]
+        for _ in range(2):
+            for client in clients:
+                self.assertEqual(client.request("GET", "/").status, 200)
+        self.assertEqual(daemon.metric_sum("serin_backend_errors_total"), 0)
+        for client in clients:
+            client.close()
+
+    def test_idle_connections_do_not_hold_up_a_reload(self):
+        fpm = self.fpm("blue", self.script("root", "index.php", "echo getmypid();"), children=4)
+        daemon = self.pool_daemon(fpm, "on", 1, keep_alive_timeout="1h")
+        with Connection(daemon.address) as one, Connection(daemon.address) as two:
+            for client in (one, two):
+                client.send(format_request("GET", "/"))
+            old = {client.response().text for client in (one, two)}
+            wait_for(lambda: daemon.metric_sum("serin_pool_connections", pool="blue", state="idle") == len(old))
+            fpm.process.send_signal(signal.SIGUSR2)  # the children wait for their idle connections now
+            # One of them is used once more; when its child is gone, the others are let go.
+            seen = wait_for(lambda: one.request("GET", "/").text not in old, 15, "a child of the new generation")
+        self.assertTrue(seen)
+
+
+class ReloadTest(PoolCase):
+    def test_reloads_under_load_lose_nothing(self):
+        fpm = self.fpm("blue", self.script("root", "index.php", 'usleep(3000); echo getmypid(), " ", $_GET["n"];'),
+                       children=CHILDREN)
+        for mode in MODES:
+            with self.subTest(mode):
+                daemon = self.pool_daemon(fpm, mode)
+                loads = [Load(daemon.address, 8, lambda i: "/?n=%d" % i, method, body=body).start()
+                         for method, body in (("GET", None), ("POST", b"x"))]
+                for _ in range(2):
+                    before = sum(load.count() for load in loads)
+                    wait_for(lambda: sum(load.count() for load in loads) > before + 50)
+                    known = self.children(loads)
+                    fpm.process.send_signal(signal.SIGUSR2)
+                    wait_for(lambda: self.children(loads) - known, 20, "children of the new generation to answer")
+                results = [result for load in loads for result in load.stop()]
+                bad = [problem or response for _, response, problem, _ in results
+                       if problem or response.status != 200 or not response.complete]
+                self.assertEqual(bad, [])
+                self.assertGreater(len(results), 100)
+                daemon.stop()
+
+    @staticmethod
+    def children(loads):
+        return {response.text.split()[0] for load in loads for _, response, _, _ in list(load.results) if response}
+
+    def test_children_that_end_after_a_few_requests_lose_nothing(self):
+        fpm = self.fpm("blue", self.script("root", "index.php", TIMED), children=CHILDREN,
+                       settings={"pm.max_requests": 3})
+        for mode in MODES:
+            with self.subTest(mode):
+                daemon = self.pool_daemon(fpm, mode)
+                for method in ("GET", "POST"):
+                    with Crowd(daemon.address, 20, method=method) as crowd:
+                        self.assert_all_answered(crowd.run(10), 200)
+                daemon.stop()
+
+
+class HiddenWorkTest(PoolCase):
+    def test_work_after_the_answer_delays_others_and_loses_nothing(self):
+        """fastcgi_finish_request() ends the answer; the child goes on."""
+        fpm = self.fpm("blue", self.script("root", "index.php", """
+            header("Content-Type: text/plain");
+            echo "answered"; fastcgi_finish_request(); usleep(50000);"""), children=CHILDREN)
+        for mode in MODES:
+            with self.subTest(mode):
+                daemon = self.pool_daemon(fpm, mode)
+                with Crowd(daemon.address, 20) as crowd:
+                    self.assert_all_answered(crowd.run(3), 60)
+                daemon.stop()
+
+
+class SaturationTest(PoolCase):
+    def test_a_full_backlog_is_waited_for_and_no_failure(self):
+        """max_connections above the children, and a backlog of one: connect() says EAGAIN."""
+        fpm = self.fpm("blue", self.script("root", "index.php", "usleep(20000); echo 'ok';"), children=1,
+                       settings={"listen.backlog": 1})
+        for mode in MODES:
+            with self.subTest(mode):
+                daemon = self.pool_daemon(fpm, mode, max_connections=10)
+                with Crowd(daemon.address, 30) as crowd:
+                    self.assert_all_answered(crowd.run(1), 30)
+                self.assertEqual(daemon.metric_sum("serin_backend_errors_total"), 0)
+                daemon.stop()
+
+    def test_lack_of_room_is_told_apart_from_bad_answers(self):
+        root = self.script("root", "index.php",
+                           'if (isset($_GET["bad"])) { http_response_code(500); } else { sleep(2); } echo "x";')
+        blue, green = self.fpm("blue", root), self.fpm("green", root)
+        daemon = self.serin({"pools": {"green": {"max_connections": 1, "queue_size": 2}}, "server": {"workers": 1},
+                             "rollout": {"min_requests": 1000000, "sequential": {"enabled": False},
+                                         "dead_pool_span": "10m"}},
+                            blue=blue.address, blue_root=root, green=green.address, green_root=root)
+        daemon.set_weight(100)
+        self.assertEqual([daemon.get("/?bad=1").status for _ in range(2)], [500, 500])
+        crowd = [Connection(daemon.address) for _ in range(3)]
+        for number, client in enumerate(crowd):
+            client.send(format_request("GET", "/"))
+            wait_for(lambda: daemon.metric_sum("serin_pool_connections", pool="green", state="active")
+                     + daemon.metric_sum("serin_pool_queue_depth", pool="green") == number + 1)
+        response = daemon.get("/")
+        self.assertEqual(response.status, 503)
+        self.assertGreater(int(response.header("Retry-After")), 0)
+        self.assertEqual(daemon.metric_sum("serin_backend_errors_total", pool="green", reason="saturated"), 1)
+        self.assertEqual(daemon.metric_sum("serin_backend_errors_total", pool="green"), 1)
+        self.assertEqual(daemon.metric_sum("serin_requests_total", pool="green", code="500"), 2)
+        explained = wait_for(lambda: (lambda text: text if "room" in text else None)(
+            " ".join(daemon.ctl("explain").stdout.split())), 10, "the refusal to be explained")
+        for part in ("2x status 500 /index.php", "1x no connection was free /index.php",
+                     "1 of 3 for lack of room, not for a bad answer"):
+            self.assertIn(part, explained)
+        for client in crowd:
+            client.close()
+
+
+class SlowClientTest(PoolCase):
+    PAGE = 'for ($i = 0; $i < 50; ++$i) { echo str_repeat("x", 1000000); flush(); }'
+
+    def test_a_slow_reader_of_a_large_page_holds_no_child(self):
+        root = self.script("root", "index.php", 'echo "next";')
+        self.script("root", "large.php", self.PAGE)
+        fpm = self.fpm("blue", root, children=1)
+        spool = self.folder("spool")
+        daemon = self.pool_daemon(fpm, "busy", 1, max_connections=1, limits={"temporary_directory": spool})
+        with Connection(daemon.address, 60) as slow:
+            slow.send(format_request("GET", "/large.php"))
+            reading = threading.Event()
+
+            def read_a_kilobyte_a_second():
+                while not reading.wait(1.0):
+                    slow.sock.recv(1024)
+            reader = threading.Thread(target=read_a_kilobyte_a_second)
+            reader.start()
+            # The only child answers the next request: it is done with the page, whose reader has some KB of it.
+            self.assertEqual(daemon.get("/").text, "next")
+            self.assertEqual(os.listdir(spool), [], "the file has no name")
+            held = [link for link in self.links(daemon) if link.startswith(spool) and link.endswith(" (deleted)")]
+            self.assertEqual(len(held), 1)
+            reading.set()
+            reader.join()
+        wait_for(lambda: not any(link.startswith(spool) for link in self.links(daemon)), 10, "the file to be closed")
+        self.assertEqual(daemon.metric_sum("serin_requests_total", pool="blue", code="499"), 1)
+
+    def test_beyond_the_bound_of_the_file_php_waits_and_the_answer_is_whole(self):
+        root = self.script("root", "index.php", 'echo "next";')
+        self.script("root", "large.php", self.PAGE)
+        fpm = self.fpm("blue", root, children=1)
+        spool = self.folder("spool")
+        daemon = self.pool_daemon(fpm, "busy", 1, max_connections=1, read_timeout="1s", limits={
+            "temporary_directory": spool, "response_spill": "4MiB", "send_buffer": "64KiB"})
+        with Connection(daemon.address, 60) as slow:
+            slow.send(format_request("GET", "/large.php"))
+            most = wait_for(lambda: (lambda size: size if size >= 4 << 20 else None)(self.held_bytes(daemon, spool)))
+            time.sleep(1.5)  # longer than read_timeout: it is the client who is slow, not PHP
+            self.assertLess(self.held_bytes(daemon, spool), most + (1 << 20), "the pool connection is not read")
+            size = 0
+
+            def count(part):
+                nonlocal size
+                size += len(part)
+            response = slow.response(sink=count)
+        self.assertEqual((response.status, response.complete, size), (200, True, 50000000))
+        self.assertEqual(daemon.get("/").text, "next")
+
+    @staticmethod
+    def links(daemon):
+        folder = "/proc/%d/fd" % daemon.process.pid
+        out = []
+        for name in os.listdir(folder):
+            try:
+                out.append(os.readlink(os.path.join(folder, name)))
+            except FileNotFoundError:
+                pass
+        return out
+
+    @staticmethod
+    def held_bytes(daemon, spool):
+        folder = "/proc/%d/fd" % daemon.process.pid
+        size = 0
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            try:
+                if os.readlink(path).startswith(spool):
+                    size += os.stat(path).st_size
+            except FileNotFoundError:
+                pass
+        return size
+
+
+if __name__ == "__main__":
+    main()
