@@ -3,7 +3,7 @@
 # nothing and touches nothing when all are there.
 #   deploy/install-packages.sh build     what compiling needs
 #   deploy/install-packages.sh demo      what the quickstart runs: nginx, PHP-FPM
-#   deploy/install-packages.sh test      what the tests run: the above, MariaDB, WordPress, Laravel, Prometheus …
+#   deploy/install-packages.sh test      what the tests run: the above, MariaDB, WordPress, Laravel, Chromium …
 # Several words may be given. Works as root or with sudo. No service is started
 # or left enabled for the next boot: we run our own, with our own files.
 set -Eeuo pipefail
@@ -14,7 +14,7 @@ build=(cmake ninja-build g++ pkg-config python3 libevent-dev libnghttp2-dev libs
 demo=(nginx-light php8.2-fpm php8.2-cli php8.2-sqlite3 python3 curl util-linux)
 test=("${demo[@]}" php8.2-mysql php8.2-gd php8.2-xml mariadb-server wordpress
   wordpress-theme-twentytwentythree php-laravel-framework prometheus nghttp2-client haproxy
-  openssl shellcheck)
+  chromium chromium-driver openssl shellcheck)
 services=(nginx php8.2-fpm mariadb prometheus haproxy)
 
 usage() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }
