@@ -190,10 +190,14 @@ void Server::OnNews(const HistoryEntry& entry, const Report& report) {
 }
 
 absl::Status Server::Reload() {
+  const absl::Status status = TakeNewConfig();
+  if (status.ok()) return status;
+  return {status.code(), absl::StrCat("reload refused, nothing changed:\n", status.message())};
+}
+
+absl::Status Server::TakeNewConfig() {
   ConfigResult next = load_again_();
-  if (!next.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("reload refused, nothing changed:\n", next.Text()));
-  }
+  if (!next.ok()) return absl::InvalidArgumentError(next.Text());
   absl::StatusOr<LogFile> log = LogFile::Open(next.config->dataplane.access_log);
   if (!log.ok()) return log.status();
   absl::StatusOr<std::shared_ptr<const TlsContext>> tls = LoadTls(next.config->tls);

@@ -61,6 +61,8 @@ class Server {
   absl::Status OpenState();
   void MakeWorkers();
   void ConfigureWorkers();
+  // Reload's work: all of the new configuration, or none of it.
+  absl::Status TakeNewConfig();
   // Null without certificates.
   absl::StatusOr<std::shared_ptr<const TlsContext>> LoadTls(const TlsSettings& settings);
   static void RemoveSocketFiles(const std::vector<ListenSockets>& listeners);
