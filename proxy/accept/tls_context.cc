@@ -208,7 +208,8 @@ int TlsContext::OnTicket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_C
       OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end()};
   if (EVP_MAC_CTX_set_params(mac, params) != 1) return -1;
   if (EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), nullptr, key.cipher.data(), iv, encrypt) != 1) return -1;
-  return renew ? 2 : 1;
+  // Browsers and OpenSSL use a ticket of TLS 1.3 once (RFC 8446 §C.4): each resumption brings the next.
+  return renew || SSL_version(ssl) >= TLS1_3_VERSION ? 2 : 1;
 }
 
 }  // namespace serin

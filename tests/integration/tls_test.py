@@ -121,6 +121,8 @@ class TlsTest(TlsCase):
                 with self.connect(context, session=session) as connection:
                     self.assertTrue(connection.session_reused, "%s, attempt %d" % (version.name, attempt))
                     self.assertIn("200", self.get(connection))
+                    if version == ssl.TLSVersion.TLSv1_3:  # of which browsers use each ticket once
+                        self.assertNotEqual(connection.session.id, session.id)
                     session = connection.session
         self.daemon.stop()
         self.daemon.start()  # keys are never on a disk
