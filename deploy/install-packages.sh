@@ -3,6 +3,7 @@
 # nothing and touches nothing when all are there.
 #   deploy/install-packages.sh build     what compiling needs
 #   deploy/install-packages.sh demo      what the quickstart runs: nginx, PHP-FPM
+#   deploy/install-packages.sh bench     what bench/run.sh measures beside Serin
 #   deploy/install-packages.sh test      what the tests run: the above, MariaDB, WordPress, Laravel, Chromium …
 # Several words may be given. Works as root or with sudo. No service is started
 # or left enabled for the next boot: we run our own, with our own files.
@@ -15,15 +16,17 @@ demo=(nginx-light php8.2-fpm php8.2-cli php8.2-sqlite3 python3 curl util-linux)
 test=("${demo[@]}" php8.2-mysql php8.2-gd php8.2-xml mariadb-server wordpress
   wordpress-theme-twentytwentythree php-laravel-framework prometheus nghttp2-client haproxy
   chromium chromium-driver openssl shellcheck)
-services=(nginx php8.2-fpm mariadb prometheus haproxy)
+bench=(nginx-light haproxy h2o lighttpd wrk nghttp2-client openssl util-linux linux-perf python3)
+services=(nginx php8.2-fpm mariadb prometheus haproxy h2o lighttpd)
 
-usage() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,9s/^# \{0,1\}//p' "$0"; }
 
 wanted=()
 for word in "$@"; do
   case $word in
     build) wanted+=("${build[@]}") ;;
     demo) wanted+=("${demo[@]}") ;;
+    bench) wanted+=("${bench[@]}") ;;
     test) wanted+=("${test[@]}") ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;

@@ -1,0 +1,90 @@
+"""What the kernel says of processes: CPU time, memory, system calls; and of everybody else's CPU time."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def read(path):
+    with open(path, encoding="ascii", errors="replace") as file:
+        return file.read()
+
+
+def family(pid):
+    """The process and all its descendants."""
+    children = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                parent = int(read("/proc/%s/stat" % name).rsplit(")", 1)[1].split()[1])
+                children.setdefault(parent, []).append(int(name))
+            except OSError:
+                pass
+    found, ahead = [], [pid]
+    while ahead:
+        found.append(ahead.pop())
+        ahead += children.get(found[-1], [])
+    return found
+
+
+def cpu_seconds(pids):
+    """CPU time of all threads of the processes: nanoseconds of the scheduler's own count."""
+    total = 0
+    for pid in pids:
+        for thread in os.listdir("/proc/%d/task" % pid):
+            try:
+                total += int(read("/proc/%d/task/%s/schedstat" % (pid, thread)).split()[0])
+            except OSError:
+                pass
+    return total / 1e9
+
+
+def anonymous_bytes(pids):
+    return sum(int(re.search(r"RssAnon:\s+(\d+)", read("/proc/%d/status" % pid)).group(1)) * 1024 for pid in pids)
+
+
+def machine_busy_seconds():
+    """CPU time that anybody has used on any core, and what the hypervisor took."""
+    user, nice, system, _, _, irq, softirq, steal = map(int, read("/proc/stat").split("\n")[0].split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / TICKS
+
+
+def children_seconds():
+    usage = os.times()
+    return usage.children_user + usage.children_system + usage.user + usage.system
+
+
+class Window:
+    """CPU time of `pids` between enter and exit; `foreign`: the share of the machine that others used."""
+
+    def __init__(self, pids, beside):
+        self.pids, self.beside = pids, beside
+
+    def __enter__(self):
+        self.begun, self.busy = time.monotonic(), machine_busy_seconds()
+        self.theirs = cpu_seconds(self.beside) + children_seconds()
+        self.cpu = cpu_seconds(self.pids)
+        return self
+
+    def __exit__(self, *_):
+        self.cpu = cpu_seconds(self.pids) - self.cpu
+        elapsed = time.monotonic() - self.begun
+        ours = self.cpu + cpu_seconds(self.beside) + children_seconds() - self.theirs
+        self.foreign = max(0.0, machine_busy_seconds() - self.busy - ours) / (elapsed * os.cpu_count())
+
+
+def system_calls(pids, run):
+    """-> system calls that the processes made while `run()` ran. None without a tool that counts them."""
+    if shutil.which("perf"):
+        command = ["perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p", ",".join(map(str, pids))]
+        watcher = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        time.sleep(0.3)  # it does not say when it has attached
+        run()
+        watcher.send_signal(2)
+        count = watcher.communicate()[1].split(",")[0]
+        return int(count) if count.isdigit() else None
+    return None
