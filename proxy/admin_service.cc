@@ -84,7 +84,8 @@ AdminService::AdminService(Server& server)
                        for (const auto& info : tls->certificates())
                          expiries.push_back({info.path, info.not_after});
                        return expiries;
-                     }}),
+                     },
+                     [this](PoolId pool) { return server_.fpm_reading(pool); }}),
       metrics_handler_([this] { return metrics_page_.Render(); }, [this] { host_.FlushOutput(); }) {}
 
 AdminService::~AdminService() {

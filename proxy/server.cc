@@ -179,6 +179,8 @@ void Server::StartThreads() {
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   webhook_.Configure(config_.webhook);
   webhook_.Start();
+  fpm_.Configure(config_.dataplane.pools);
+  fpm_.Start();
   controller_thread_->Start();
   for (auto& worker : workers_) threads_.emplace_back([&worker] { worker->Run(); });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -224,6 +226,7 @@ absl::Status Server::TakeNewConfig() {
   controller_thread_->SetPlan(config_.plan);
   admin_->SetOperators(config_.admin.operators);
   webhook_.Configure(config_.webhook);
+  fpm_.Configure(config_.dataplane.pools);
   LogInfo("configuration reloaded");
   return absl::OkStatus();
 }
@@ -291,6 +294,7 @@ void Server::StopWorkers() {
   for (auto& worker : workers_) worker->Stop();
   for (auto& thread : threads_) thread.join();
   threads_.clear();
+  fpm_.Stop();
   RemoveSocketFiles(listeners_);
   listeners_.clear();
   admin_.reset();

@@ -16,6 +16,7 @@
 #include "proxy/controller_thread.h"
 #include "proxy/event_loop.h"
 #include "proxy/fastcgi/pool_gate.h"
+#include "proxy/fpm/monitor.h"
 #include "proxy/observe/log_file.h"
 #include "proxy/worker.h"
 
@@ -45,6 +46,7 @@ class Server {
   const std::vector<std::unique_ptr<WorkerChannel>>& channels() const { return channels_; }
   const Config& config() const { return config_; }
   const Webhook& webhook() const { return webhook_; }
+  FpmReading fpm_reading(PoolId id) const { return fpm_.reading(id); }
   const TlsContext* tls() const { return tls_.get(); }
   EventLoop& loop() { return loop_; }
   absl::Time started_at() const { return started_at_; }
@@ -94,6 +96,7 @@ class Server {
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<ControllerThread> controller_thread_;
+  FpmMonitor fpm_;
   std::unique_ptr<AdminService> admin_;
   PeriodicTimer drain_check_, certificate_check_;
   Instant drain_until_;

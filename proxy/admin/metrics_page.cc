@@ -121,6 +121,39 @@ void AddPools(Families& families, const MetricsSnapshot& sum) {
   per_pool(&MetricsSnapshot::ReusedConnections);
 }
 
+// What PHP-FPM and the kernel say; a series that is not known is absent.
+void AddFpm(Families& families, const std::function<FpmReading(PoolId)>& read) {
+  FpmReading readings[kPoolCount];
+  for (const PoolId pool : kPools) readings[Index(pool)] = read(pool);
+  const auto per_pool = [&](auto value) {
+    for (const PoolId pool : kPools) {
+      if (const std::optional<uint64_t> number = value(readings[Index(pool)]))
+        families.Add(*number, {{"pool", Text(Name(pool))}});
+    }
+  };
+  families.Begin(MetricType::Gauge, "serin_fpm_processes",
+                 "PHP-FPM's children, as its status page shows them.");
+  for (const PoolId pool : kPools) {
+    const std::optional<FpmStatus>& status = readings[Index(pool)].status;
+    if (!status) continue;
+    families.Add(status->active, {{"pool", Text(Name(pool))}, {"state", "active"}});
+    families.Add(status->idle, {{"pool", Text(Name(pool))}, {"state", "idle"}});
+  }
+  families.Begin(MetricType::Counter, "serin_fpm_max_children_reached_total",
+                 "Times that PHP-FPM would have started a child beyond pm.max_children.");
+  per_pool([](const FpmReading& reading) {
+    return reading.status ? std::optional(reading.status->max_children_reached) : std::nullopt;
+  });
+  families.Begin(MetricType::Gauge, "serin_fpm_listen_queue",
+                 "Connections in the backlog of PHP-FPM's socket, which no child has accepted.");
+  per_pool([](const FpmReading& reading) { return reading.listen_queue; });
+  families.Begin(MetricType::Gauge, "serin_fpm_overcommitted",
+                 "1 when the pool's max_connections is not below pm.max_children.");
+  per_pool([](const FpmReading& reading) {
+    return reading.overcommitted ? std::optional<uint64_t>(*reading.overcommitted) : std::nullopt;
+  });
+}
+
 void AddClients(Families& families, const MetricsSnapshot& sum) {
   families.Begin(MetricType::Counter, "serin_refused_requests_total",
                  "Requests answered by Serin itself, without a pool, by status.");
@@ -246,6 +279,7 @@ class Scrape final : public prometheus::Collectable {
     AddRequests(families, *sum);
     AddDurations(families, *sum, report->split);
     AddPools(families, *sum);
+    AddFpm(families, sources_.fpm);
     AddClients(families, *sum);
     AddCertificates(families, sources_.certificates());
     AddCanary(families, *report);

@@ -11,6 +11,7 @@
 #include "controller/controller.h"
 #include "proxy/admin/admin_api.h"
 #include "proxy/admin/webhook.h"
+#include "proxy/fpm/monitor.h"
 #include "proxy/observe/worker_metrics.h"
 
 namespace serin {
@@ -28,6 +29,7 @@ struct MetricsSources {
   ProcessInfo process;
   // Of [tls], as last loaded.
   std::function<std::vector<CertificateExpiry>()> certificates;
+  std::function<FpmReading(PoolId pool)> fpm;
 };
 
 class MetricsPage {

@@ -114,6 +114,11 @@ void Checker::CheckPools() {
       if (claimed_.contains(address)) {
         Say({path + ".address"}, fmt::format("{}.address: {} is where Serin itself listens", path, address));
       }
+      if (address == pool.status_address) {
+        Say({path + ".status_address"},
+            fmt::format("{}.status_address is the pool's own address; expected that of pm.status_listen",
+                        path));
+      }
     }
   }
   const bool both = origins_.Good("pools.blue.address") && origins_.Good("pools.green.address");

@@ -41,6 +41,12 @@ bool IsAbsolutePath(std::string_view text) {
 
 bool IsEmptyOrAbsolutePath(std::string_view text) { return text.empty() || IsAbsolutePath(text); }
 
+bool IsAddressOrNone(const std::string& text) { return text.empty() || ParseSocketAddress(text).ok(); }
+
+bool IsStatusPath(std::string_view text) {
+  return text.starts_with('/') && text.size() < 256 && IsPrintable(text);
+}
+
 // Relative to the root, and staying there.
 bool IsScriptName(std::string_view text) {
   return text.empty() || (text[0] != '/' && text.ends_with(".php") && text.find('\0') == text.npos &&
@@ -164,6 +170,12 @@ void PoolKeys(PoolId id, std::vector<Key<Config>>& keys) {
       {{"off", KeepAlive::kOff}, {"busy", KeepAlive::kBusy}, {"on", KeepAlive::kOn}}, [pool](C & c) -> auto& {
         return pool(c).keep_alive;
       }));
+  keys.push_back(TextKey<C>(
+      prefix + "status_address", "an address such as \"127.0.0.1:9002\" or \"unix:/path\", or \"\" for none",
+      IsAddressOrNone, [pool](C & c) -> auto& { return pool(c).status_address; }));
+  keys.push_back(TextKey<C>(
+      prefix + "status_path", "a path such as \"/status\"",
+      IsStatusPath, [pool](C & c) -> auto& { return pool(c).status_path; }));
   duration("queue_timeout", Seconds(0), &PoolSettings::queue_timeout);
   duration("keep_alive_timeout", Milliseconds(10), &PoolSettings::keep_alive_timeout);
   duration("connect_timeout", Milliseconds(10), &PoolSettings::connect_timeout);
@@ -255,8 +267,7 @@ void OperatingKeys(std::vector<Key<Config>>& keys) {
                   }});
   keys.push_back(TextKey<C>(
       "metrics.address", "an address such as \"127.0.0.1:9145\" or \"unix:/path\", or \"\" for none",
-      [](const std::string& text) { return text.empty() || ParseSocketAddress(text).ok(); },
-      [](C & c) -> auto& { return c.metrics.address; }));
+      IsAddressOrNone, [](C & c) -> auto& { return c.metrics.address; }));
   keys.push_back(TextKey<C>(
       "state.directory", "an absolute path", IsAbsolutePath,
       [](C & c) -> auto& { return c.state_directory; }));

@@ -19,7 +19,8 @@ class MetricsPageTest : public testing::Test {
                         [this] { return std::make_shared<Report>(report_); },
                         [] { return Webhook::Counts{.sent = 5, .failed = 2, .dropped = 1}; },
                         {"1.2.3", absl::FromUnixSeconds(1000), 2},
-                        [this] { return certificates_; }})
+                        [this] { return certificates_; },
+                        [this](PoolId pool) { return fpm_[Index(pool)]; }})
         .Render();
   }
   // The line's value; "" when there is no such series.
@@ -34,6 +35,7 @@ class MetricsPageTest : public testing::Test {
   std::unique_ptr<WorkerMetrics> metrics_ = std::make_unique<WorkerMetrics>();
   Report report_ = SteppingReport();
   std::vector<CertificateExpiry> certificates_;
+  FpmReading fpm_[kPoolCount];
 };
 
 TEST_F(MetricsPageTest, HasTheNamesOfTheContract) {
@@ -93,6 +95,22 @@ TEST_F(MetricsPageTest, SaysWhenCertificatesExpire) {
   const std::string name = "serin_tls_certificate_expiry_timestamp_seconds";
   EXPECT_EQ(std::stod(Value(name + R"({certificate="/etc/a.pem"})")), 2e9);
   EXPECT_EQ(std::stod(Value(name + R"({certificate="/etc/b.pem"})")), 1000);
+}
+
+TEST_F(MetricsPageTest, SaysOfPhpFpmWhatIsKnownOnly) {
+  fpm_[Index(PoolId::kBlue)].status =
+      FpmStatus{.idle = 4, .active = 0, .total = 4, .max_children_reached = 0};
+  fpm_[Index(PoolId::kBlue)].overcommitted = false;
+  fpm_[Index(PoolId::kGreen)].listen_queue = 0;
+  EXPECT_EQ(Value(R"(serin_fpm_processes{pool="blue",state="idle"})"), "4");
+  EXPECT_EQ(Value(R"(serin_fpm_processes{pool="blue",state="active"})"), "0");
+  EXPECT_EQ(Value(R"(serin_fpm_max_children_reached_total{pool="blue"})"), "0");
+  EXPECT_EQ(Value(R"(serin_fpm_overcommitted{pool="blue"})"), "0");
+  EXPECT_EQ(Value(R"(serin_fpm_listen_queue{pool="blue"})"), "");
+  EXPECT_EQ(Value(R"(serin_fpm_processes{pool="green",state="active"})"), "");
+  EXPECT_EQ(Value(R"(serin_fpm_max_children_reached_total{pool="green"})"), "");
+  EXPECT_EQ(Value(R"(serin_fpm_overcommitted{pool="green"})"), "");
+  EXPECT_EQ(Value(R"(serin_fpm_listen_queue{pool="green"})"), "0");
 }
 
 TEST_F(MetricsPageTest, EverySeriesHasHelpAndTypeAndNoneIsTwice) {

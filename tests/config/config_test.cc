@@ -89,6 +89,8 @@ front_controller = ""
 max_connections = 7
 keep_alive = "on"
 total_timeout = "2m"
+status_address = "unix:/run/php/blue-status.sock"
+status_path = "/fpm/status"
 [pools.blue.params]
 APP_ENV = "canary"
 [pools.green]
@@ -152,6 +154,9 @@ directory = "/tmp/state"
   EXPECT_EQ(dataplane.pools[0].max_connections, 7);
   EXPECT_EQ(dataplane.pools[0].keep_alive, KeepAlive::kOn);
   EXPECT_EQ(dataplane.pools[0].total_timeout, absl::Minutes(2));
+  EXPECT_EQ(dataplane.pools[0].status_address, "unix:/run/php/blue-status.sock");
+  EXPECT_EQ(dataplane.pools[0].status_path, "/fpm/status");
+  EXPECT_EQ(dataplane.pools[1].status_address, "");
   EXPECT_EQ(dataplane.pools[0].params,
             (std::vector<std::pair<std::string, std::string>>{{"APP_ENV", "canary"}}));
   EXPECT_EQ(dataplane.pools[1].scripts, Scripts::kFrontController);
@@ -374,6 +379,18 @@ serin.toml:17:6: pools.green.params.OK is 5; expected a string of at most 4096 b
   OK = 5
        ^
 )");
+}
+
+TEST(ConfigTest, AStatusPageHasAnAddressOfItsOwn) {
+  const std::string text = Complete() + "status_address = \"127.0.0.1:9002\"\nstatus_path = \"status\"\n";
+  EXPECT_EQ(Complaints(text),
+            "serin.toml:9:18: pools.green.status_address is the pool's own address; expected that of "
+            "pm.status_listen\n"
+            "  status_address = \"127.0.0.1:9002\"\n"
+            "                   ^\n"
+            "serin.toml:10:15: pools.green.status_path is \"status\"; expected a path such as \"/status\"\n"
+            "  status_path = \"status\"\n"
+            "                ^\n");
 }
 
 TEST(ConfigTest, ThePlanEndsAtAllAndDetectorsLookAboveTheLimit) {

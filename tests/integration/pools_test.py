@@ -194,6 +194,68 @@ class SaturationTest(PoolCase):
             client.close()
 
 
+class StatusTest(PoolCase):
+    def fpm_with_status(self, name, children, code="echo 1;", **kwargs):
+        return self.fpm(name, self.script(name + "-root", "index.php", code), children=children, settings={
+            "pm.status_listen": self.path(name + "-status.sock"), "pm.status_path": "/status"}, **kwargs)
+
+    def series(self, daemon, name):
+        return {key.partition("{")[2].rstrip("}"): value for key, value in daemon.metrics().items()
+                if key.startswith("serin_fpm_" + name)}
+
+    def test_what_php_fpm_says_of_itself_is_in_the_metrics(self):
+        fpm = self.fpm_with_status("blue", 4, "sleep(3); echo 1;")
+        daemon = self.pool_daemon(fpm, "busy", max_connections=3, status_address="unix:" + self.path("blue-status.sock"))
+        with Connection(daemon.address, 30) as one, Connection(daemon.address, 30) as two:
+            for client in (one, two):
+                client.send(format_request("GET", "/"))
+            wait_for(lambda: self.series(daemon, "processes") == {
+                'pool="blue",state="active"': 2, 'pool="blue",state="idle"': 2}, 10, "two of four children to be seen")
+            self.assertEqual([client.response().status for client in (one, two)], [200, 200])
+        self.assertEqual(self.series(daemon, "max_children_reached_total"), {'pool="blue"': 0})
+        self.assertEqual(self.series(daemon, "overcommitted"), {'pool="blue"': 0})
+        self.assertEqual(self.series(daemon, "listen_queue"), {'pool="blue"': 0, 'pool="green"': 0})
+        self.assertNotIn("status page", daemon.process.log_text())
+        fpm.stop()
+        wait_for(lambda: self.series(daemon, "") == {'pool="green"': 0}, 10, "what is not known to be absent")
+        wait_for(lambda: "no status page at unix:" in daemon.process.log_text())
+
+    def test_connections_that_no_child_accepts_are_seen_and_the_cause_is_named(self):
+        fpm = self.fpm_with_status("blue", 1, "sleep(4); echo 1;")
+        daemon = self.pool_daemon(fpm, "busy", max_connections=4, status_address="unix:" + self.path("blue-status.sock"))
+        clients = [Connection(daemon.address, 60) for _ in range(4)]
+        for client in clients:
+            client.send(format_request("GET", "/"))
+        wait_for(lambda: self.series(daemon, "listen_queue").get('pool="blue"') == 3, 10, "three in the backlog")
+        wait_for(lambda: self.series(daemon, "overcommitted") == {'pool="blue"': 1}, 10, "the warning as a metric")
+        self.assertIn("pool blue: max_connections is 4, and PHP-FPM has 1 children", daemon.process.log_text())
+        for client in clients:
+            client.close()
+
+    def test_without_a_status_page_nothing_is_made_up(self):
+        fpm = self.fpm("blue", self.script("root", "index.php", "echo 1;"), tcp_port=self.port())
+        daemon = self.pool_daemon(fpm, "busy")
+        wait_for(lambda: self.series(daemon, "") == {'pool="green"': 0}, 10, "the kernel's word on green")
+        daemon.config["pools"]["blue"]["status_address"] = "127.0.0.1:%d" % fpm.tcp_port
+        daemon.write_config()
+        self.assertEqual(daemon.ctl("reload", check=False).returncode, 1, "the pool's own address")
+        daemon.config["pools"]["blue"]["status_address"] = "unix:" + self.path("nobody.sock")
+        daemon.write_config()
+        daemon.ctl("reload")
+        wait_for(lambda: "pool blue: no status page at unix:" in daemon.process.log_text(), 10)
+        self.assertEqual(self.series(daemon, ""), {'pool="green"': 0})
+
+    def test_the_queue_of_a_tcp_pool_comes_from_its_status_page(self):
+        fpm = self.fpm_with_status("blue", 1, "sleep(3); echo 1;", tcp_port=self.port())
+        daemon = self.pool_daemon(fpm, "busy", max_connections=3, status_address="unix:" + self.path("blue-status.sock"))
+        clients = [Connection(daemon.address, 60) for _ in range(3)]
+        for client in clients:
+            client.send(format_request("GET", "/"))
+        wait_for(lambda: self.series(daemon, "listen_queue").get('pool="blue"') == 2, 10, "two in the backlog")
+        for client in clients:
+            client.close()
+
+
 class SlowClientTest(PoolCase):
     PAGE = 'for ($i = 0; $i < 50; ++$i) { echo str_repeat("x", 1000000); flush(); }'
 
