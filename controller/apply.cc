@@ -99,6 +99,7 @@ Change BeginChange(const Rollout& now, std::string release, int step, Weight wei
   next.split.canary_weight = weight;
   next.split.engaged = true;
   next.split.rollout = static_cast<uint16_t>(now.split.rollout + 1);
+  next.split.drains += now.split.drained();
   next.release = std::move(release);
   next.step = step;
   next.manual = step == 0;

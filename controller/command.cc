@@ -66,6 +66,13 @@ MaybeChange Resume(const Rollout& now, const Plan& plan, const Command& command)
 
 MaybeChange Promote(const Rollout& now, const Plan& plan, const Command& command) {
   if (!now.active()) return std::nullopt;
+  if (now.split.drained()) {
+    const auto pool = Name(now.split.canary_pool);
+    return absl::FailedPreconditionError(fmt::format("{} is drained; undrain it first", pool));
+  }
+  if (command.verb == Verb::kPromoteFull) {
+    return FinaliseChange(now, "promote", command.by, "promoted to the end by " + command.by);
+  }
   std::string reason = "promoted by " + command.by;
   if (now.baking && !now.manual) return FinaliseChange(now, "promote", command.by, std::move(reason));
   return AdvanceChange(now, plan, "promote", command.by, std::move(reason));
@@ -98,10 +105,12 @@ MaybeChange SetWeight(const Rollout& now, const Command& command) {
     const bool again = now.state == RolloutState::kReverted;
     return BeginChange(now, again ? now.release : "", 0, weight, "weight", command.by, std::move(reason));
   }
-  if (now.manual && now.split.canary_weight == weight) return std::nullopt;
+  const bool opens = now.split.drained() && !weight.is_zero();
+  if (now.manual && now.split.canary_weight == weight && !opens) return std::nullopt;
   Change change{.next = now, .event = "weight", .by = command.by, .reason = reason};
   Rollout& next = change.next;
-  const Weight before = now.split.canary_weight;
+  const Weight before = opens ? Weight::Zero() : now.split.canary_weight;
+  next.split.drains += opens;
   next.split.canary_weight = weight;
   next.state = RolloutState::kPaused;
   next.manual = true;
@@ -120,6 +129,29 @@ MaybeChange SetWeight(const Rollout& now, const Command& command) {
   return change;
 }
 
+MaybeChange Drain(const Rollout& now, const Command& command) {
+  if (command.pool == now.split.stable_pool()) {
+    return absl::FailedPreconditionError(fmt::format(
+        "{} is stable, where a revert goes, and cannot be drained; promote {} fully or undo first",
+        Name(command.pool), Name(now.split.canary_pool)));
+  }
+  if (now.split.drained()) return std::nullopt;
+  Change change{.next = now, .direction = Direction::kTowardsStable, .event = "drain", .by = command.by};
+  change.reason = fmt::format("{} drained by {}: all traffic is on {}", Name(command.pool), command.by,
+                              Name(now.split.stable_pool()));
+  ++change.next.split.drains;
+  change.next.undoable = false;  // who drains is about to replace
+  return change;
+}
+
+MaybeChange Undrain(const Rollout& now, const Command& command) {
+  if (command.pool == now.split.stable_pool() || !now.split.drained()) return std::nullopt;
+  Change change{.next = now, .direction = Direction::kTowardsCanary, .event = "undrain", .by = command.by};
+  change.reason = fmt::format("{} takes requests again, by {}", Name(command.pool), command.by);
+  ++change.next.split.drains;
+  return change;
+}
+
 }  // namespace
 
 MaybeChange CommandChange(const Rollout& now, const Plan& plan, const Command& command) {
@@ -132,10 +164,8 @@ MaybeChange CommandChange(const Rollout& now, const Plan& plan, const Command& c
     case Verb::kResume:
       return Resume(now, plan, command);
     case Verb::kPromote:
-      return Promote(now, plan, command);
     case Verb::kPromoteFull:
-      if (!now.active()) return std::nullopt;
-      return FinaliseChange(now, "promote", command.by, "promoted to the end by " + command.by);
+      return Promote(now, plan, command);
     case Verb::kAbort:
       if (!now.active()) return std::nullopt;
       return RevertChange(now, "abort", command.by, "aborted by " + command.by);
@@ -152,6 +182,10 @@ MaybeChange CommandChange(const Rollout& now, const Plan& plan, const Command& c
       return Undo(now, command);
     case Verb::kWeight:
       return SetWeight(now, command);
+    case Verb::kDrain:
+      return Drain(now, command);
+    case Verb::kUndrain:
+      return Undrain(now, command);
   }
   return std::nullopt;
 }

@@ -13,14 +13,27 @@
 
 namespace serin {
 
-enum class Verb : uint8_t { kStart, kPause, kResume, kPromote, kPromoteFull, kAbort, kRetry, kUndo, kWeight };
-inline constexpr int kVerbCount = 9;
+enum class Verb : uint8_t {
+  kStart,
+  kPause,
+  kResume,
+  kPromote,
+  kPromoteFull,
+  kAbort,
+  kRetry,
+  kUndo,
+  kWeight,
+  kDrain,
+  kUndrain
+};
+inline constexpr int kVerbCount = 11;
 
 struct Command {
   Verb verb = Verb::kStart;
-  std::string release;  // kStart
-  Weight weight;        // kWeight
-  std::string by;       // who asked, for the record
+  std::string release;          // kStart
+  Weight weight;                // kWeight
+  std::string by;               // who asked, for the record
+  PoolId pool = PoolId::kBlue;  // kDrain, kUndrain
 };
 
 // The table. "-" succeeds without effect; "x" is FailedPrecondition.
@@ -37,6 +50,8 @@ struct Command {
 //  retry         x         x            x          x              step 1, same release
 //  undo          undone(3) x            x          x              x
 //  weight N      paused at N in every state (4)
+//  drain POOL    everybody to stable, in every state (5)
+//  undrain POOL  as the weight says again, in every state
 // clang-format on
 //
 // (1) After a manual weight: at the step's weight again, its hold from the
@@ -49,6 +64,9 @@ struct Command {
 //     `retry` tries it again).
 // (4) Begins a new try where nothing is under way. N = 0 has no effect there,
 //     and ends one that is only a weight set by hand.
+// (5) Of the canary's pool; x for stable's, which is where a revert goes. The
+//     rollout stays where it is, and is not promoted until undrained. Start,
+//     retry and a weight above 0 undrain.
 //
 // None: nothing to do. InvalidArgument: a release name that is too long or not
 // printable, a plan without steps.

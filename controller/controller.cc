@@ -181,7 +181,8 @@ void Controller::Tick(Now now) {
 void Controller::State::RunClock(Now now) {
   const absl::Duration passed = now.steady - last_tick;
   last_tick = std::max(last_tick, now.steady);
-  if (passed > absl::ZeroDuration() && rollout.running()) rollout.held += std::min(passed, kMostPerTick);
+  const bool tried = rollout.running() && !rollout.split.drained();
+  if (passed > absl::ZeroDuration() && tried) rollout.held += std::min(passed, kMostPerTick);
 }
 
 Facts Controller::State::GatherFacts() const {
@@ -357,15 +358,6 @@ void Controller::SetPlan(Plan plan, Now now) {
   }
   if (s.recording) s.log.AddPlan(s.plan);
   s.Publish(now);
-}
-
-void Controller::PoolGone(PoolId pool, Now now) {
-  State& s = *state_;
-  if (!s.rollout.undoable || pool != s.rollout.split.canary_pool) return;
-  Change change{.next = s.rollout, .event = "drained", .by = "serin"};
-  change.next.undoable = false;
-  change.reason = fmt::format("pool {} is gone; undo is no longer possible", Name(pool));
-  s.Apply(std::move(change), now);
 }
 
 std::shared_ptr<const Report> Controller::report() const {

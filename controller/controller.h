@@ -109,10 +109,6 @@ class Controller {
   // weight until its next step.
   void SetPlan(Plan plan, Now now);
 
-  // `pool` has been drained or stopped: when it holds the previous release,
-  // `undo` is no longer possible.
-  void PoolGone(PoolId pool, Now now);
-
   // As of the last Restore, Execute or SetPlan, and at most 100 ms behind the
   // last Tick. Never null after Restore. Any thread.
   std::shared_ptr<const Report> report() const;

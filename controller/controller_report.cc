@@ -30,6 +30,7 @@ std::string Controller::State::AlarmReason() const {
 }
 
 std::string Controller::State::Reason(const Facts& facts) const {
+  if (rollout.active() && rollout.split.drained()) return MissingEvidence(facts);
   const bool stepping = rollout.state == RolloutState::kStepping || rollout.state == RolloutState::kBaking;
   if (rollout.state == RolloutState::kHolding) {
     const std::string missing = MissingEvidence(facts);

@@ -47,6 +47,10 @@ Decision Advance(const Facts& facts) {
 }  // namespace
 
 std::string MissingEvidence(const Facts& facts) {
+  if (facts.rollout.split.drained()) {
+    return fmt::format("{0} is drained and takes no requests; serinctl undrain {0}",
+                       Name(facts.rollout.split.canary_pool));
+  }
   const Counts& step = facts.step;
   if (std::min(step.outcomes, step.timed) < facts.plan.min_step_requests) return MissingRequests(facts);
   if (Exceeds(step.errors, step.outcomes, facts.plan.max_error_ratio)) {

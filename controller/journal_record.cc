@@ -87,8 +87,7 @@ class Reader {
       const std::string_view field = payload.substr(0, payload.find('\t'));
       payload.remove_prefix(std::min(payload.size(), field.size() + 1));
       const size_t equals = field.find('=');
-      if (equals == std::string_view::npos) return false;
-      if (!take(field.substr(0, equals), field.substr(equals + 1))) return false;
+      if (equals == field.npos || !take(field.substr(0, equals), field.substr(equals + 1))) return false;
     }
     return true;
   }
@@ -140,6 +139,7 @@ void WriteSplit(const SplitState& split, Writer& out) {
   out.Number("weight", split.canary_weight.basis_points());
   out.Text("canary", Name(split.canary_pool), kMaxName);
   out.Flag("engaged", split.engaged);
+  if (split.drains > 0) out.Number("drains", split.drains);
 }
 
 // True when the key was one of the split's; `good` turns false on a bad value.
@@ -158,6 +158,8 @@ bool ReadSplit(std::string_view key, std::string_view value, SplitState& split, 
     split.canary_pool = value == Name(PoolId::kBlue) ? PoolId::kBlue : PoolId::kGreen;
   } else if (key == "engaged") {
     good = Reader::Flag(value, split.engaged);
+  } else if (key == "drains") {
+    good = Reader::Number(value, 0, kMaxUint32, split.drains);
   } else {
     return false;
   }

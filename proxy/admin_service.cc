@@ -76,7 +76,7 @@ AdminService::AdminService(Server& server)
                        for (const auto& channel : server_.channels()) channel->metrics.AddTo(sum);
                      },
                      [this] { return GetReport(); }, [this] { return server_.webhook().counts(); },
-                     GetProcessInfo(),
+                     [this] { return GetProcessInfo(); },
                      [this] {
                        std::vector<CertificateExpiry> expiries;
                        const TlsContext* tls = server_.tls();
@@ -124,12 +124,18 @@ void AdminService::OnTick() {
 
 std::shared_ptr<const Report> AdminService::GetReport() { return server_.controller().report(); }
 std::vector<HistoryEntry> AdminService::GetHistory() { return server_.controller().History(); }
-absl::Status AdminService::Execute(const Command& command) { return server_.controller().Execute(command); }
-absl::Status AdminService::DrainPool(PoolId pool) { return server_.DrainPool(pool); }
+absl::Status AdminService::Execute(const Command& command) {
+  const absl::Status status = server_.controller().Execute(command);
+  if (status.ok() && command.verb == Verb::kDrain) server_.DrainPool(command.pool);
+  return status;
+}
 absl::Status AdminService::Reload() { return server_.Reload(); }
 
 ProcessInfo AdminService::GetProcessInfo() {
-  return {SERIN_VERSION, server_.started_at(), static_cast<int>(server_.channels().size())};
+  return {SERIN_VERSION,
+          server_.started_at(),
+          static_cast<int>(server_.channels().size()),
+          {server_.pool_use(PoolId::kBlue), server_.pool_use(PoolId::kGreen)}};
 }
 
 }  // namespace serin

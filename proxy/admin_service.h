@@ -36,7 +36,6 @@ class AdminService final : private AdminBackend {
   std::shared_ptr<const Report> GetReport() override;
   std::vector<HistoryEntry> GetHistory() override;
   absl::Status Execute(const Command& command) override;
-  absl::Status DrainPool(PoolId pool) override;
   absl::Status Reload() override;
   ProcessInfo GetProcessInfo() override;
 

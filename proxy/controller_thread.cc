@@ -127,10 +127,6 @@ void ControllerThread::SetPlan(const Plan& plan) {
   Call([&](Controller& controller, Now now) { controller.SetPlan(plan, now); });
 }
 
-void ControllerThread::PoolGone(PoolId pool) {
-  Call([&](Controller& controller, Now now) { controller.PoolGone(pool, now); });
-}
-
 std::vector<HistoryEntry> ControllerThread::History() {
   std::vector<HistoryEntry> history;
   Call([&](Controller& controller, Now) { history = controller.History(); });

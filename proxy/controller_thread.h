@@ -37,7 +37,6 @@ class ControllerThread {
   // Wait for the controller: milliseconds, or what the journal's disk takes.
   absl::Status Execute(const Command& command);
   void SetPlan(const Plan& plan);
-  void PoolGone(PoolId pool);
   std::vector<HistoryEntry> History();
 
   // As of the last tick.

@@ -153,14 +153,23 @@ void CommandLine::AddRolloutVerbs() {
 }
 
 void CommandLine::AddOthers() {
-  CLI::App* drain = Add("drain", "Close the idle connections of a pool, for a restart of PHP-FPM by hand",
-                        [this](const Commands& commands) {
-                          return commands.Change("/v1/pool/" + options_.pool + "/drain", "{}",
-                                                 options_.pool + " drained", Wait::kNo);
-                        });
-  drain->add_option("pool", options_.pool, "blue or green")
-      ->required()
-      ->check(CLI::IsMember({"blue", "green"}));
+  const auto pool_of = [](CLI::App* verb, std::string& pool) {
+    verb->add_option("pool", pool, "blue or green")->required()->check(CLI::IsMember({"blue", "green"}));
+  };
+  CLI::App* drain =
+      Add("drain", "Send no new requests to a pool, before its PHP-FPM is replaced",
+          [this](const Commands& commands) {
+            return commands.Drain(options_.pool == "blue" ? serin::PoolId::kBlue : serin::PoolId::kGreen,
+                                  WaitWanted());
+          });
+  pool_of(drain, options_.pool);
+  drain->add_flag("--wait", options_.wait, "Until what was in flight has ended");
+  pool_of(Add("undrain", "Send requests to a drained pool again",
+              [this](const Commands& commands) {
+                return commands.Change("/v1/pool/" + options_.pool + "/undrain", "{}",
+                                       options_.pool + " takes requests", Wait::kNo);
+              }),
+          options_.pool);
   Add("reload", "Read the configuration again",
       [](const Commands& commands) { return commands.Change("/v1/reload", "{}", "reloaded", Wait::kNo); });
   CLI::App* check = Add("check", "Check a configuration file, as serin -t does",
@@ -213,7 +222,7 @@ serin::CompletionSpec CommandLine::Spec() const {
       }
       entry.takes_file |= option->get_name() == "file";
     }
-    if (entry.name == "drain") entry.words = {"blue", "green"};
+    if (entry.name == "drain" || entry.name == "undrain") entry.words = {"blue", "green"};
     if (entry.name == "completion") entry.words = {"bash", "zsh", "fish"};
     spec.verbs.push_back(std::move(entry));
   }

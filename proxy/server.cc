@@ -116,6 +116,7 @@ void Server::MakeWorkers() {
       target->Post([target, id] { target->OnGateWake(id); });
     });
     shared_.gates[Index(id)] = gates_[Index(id)].get();
+    drains_[Index(id)] = std::make_unique<PoolDrain>(id, loop_, cell_, *gates_[Index(id)], workers_);
   }
   for (size_t i = 0; i < worker_count_; ++i) {
     channels_.push_back(std::make_unique<WorkerChannel>());
@@ -237,12 +238,6 @@ void Server::RemoveSocketFiles(const std::vector<ListenSockets>& listeners) {
     if (listener.settings.address.kind != SocketAddress::Kind::kUnix || listener.fds.empty()) continue;
     ::unlink(listener.settings.address.path.c_str());
   }
-}
-
-absl::Status Server::DrainPool(PoolId id) {
-  for (auto& worker : workers_) worker->Post([target = worker.get(), id] { target->pool(id).CloseIdle(); });
-  controller_thread_->PoolGone(id);
-  return absl::OkStatus();
 }
 
 void Server::WarnOfFixedSettings(const Config& next) const {

@@ -18,6 +18,7 @@
 #include "proxy/fastcgi/pool_gate.h"
 #include "proxy/fpm/monitor.h"
 #include "proxy/observe/log_file.h"
+#include "proxy/pool_drain.h"
 #include "proxy/worker.h"
 
 namespace serin {
@@ -41,8 +42,9 @@ class Server {
   // For the admin service.
   ControllerThread& controller() { return *controller_thread_; }
   absl::Status Reload();
-  // Closes the pool's idle connections, before PHP-FPM is restarted by hand.
-  absl::Status DrainPool(PoolId id);
+  // The controller has closed the pool: empties it.
+  void DrainPool(PoolId id) { drains_[Index(id)]->Begin(config_.dataplane.drain_timeout); }
+  PoolUse pool_use(PoolId id) const { return drains_[Index(id)]->Use(); }
   const std::vector<std::unique_ptr<WorkerChannel>>& channels() const { return channels_; }
   const Config& config() const { return config_; }
   const Webhook& webhook() const { return webhook_; }
@@ -91,6 +93,7 @@ class Server {
   WorkerShared shared_;
   std::vector<std::unique_ptr<WorkerChannel>> channels_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<PoolDrain> drains_[kPoolCount];
   std::vector<std::thread> threads_;
   Webhook webhook_;
   std::unique_ptr<Recorder> recorder_;

@@ -167,10 +167,11 @@ void Worker::OnRefused(const Request& request, uint16_t status) {
 
 SplitState Worker::LoadSplit() {
   SplitState split = shared_.split.Load();
-  // A rollout has begun: its deployment has put the release in its place. It may
-  // have been promoted since, and the roles swapped.
-  if (split.rollout != rollout_) {
+  // A rollout or the end of a drain: a deployment has put the release in its
+  // place. It may have been promoted since, and the roles swapped.
+  if (split.rollout != rollout_ || split.drains != drains_) {
     rollout_ = split.rollout;
+    drains_ = split.drains;
     OpenRoot(split.canary_pool);
     if (split.canary_pool != canary_seen_) OpenRoot(split.stable_pool());
   }

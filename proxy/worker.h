@@ -175,7 +175,8 @@ class Worker final : private RequestHandler, private SessionMaker {
   uint64_t next_serial_ = 0;
   bool draining_ = false;
   bool controller_late_ = false;  // its heart has not beaten for 5 s: all to stable
-  uint16_t rollout_ = 0;          // whose roots are open
+  uint16_t rollout_ = 0;          // whose roots are open, …
+  uint32_t drains_ = 0;           // … as of which drain
   PoolId canary_seen_ = PoolId::kGreen;
   absl::Time wall_;  // wall clock at wall_at_
   Instant wall_at_;

@@ -25,7 +25,7 @@ struct ChangeRoute {
   std::string_view path;
   std::string_view verb;  // in the audit log
 };
-constexpr std::array<ChangeRoute, 11> kChanges = {{{"/v1/rollout/start", "start"},
+constexpr std::array<ChangeRoute, 13> kChanges = {{{"/v1/rollout/start", "start"},
                                                    {"/v1/rollout/pause", "pause"},
                                                    {"/v1/rollout/resume", "resume"},
                                                    {"/v1/rollout/promote", "promote"},
@@ -35,6 +35,8 @@ constexpr std::array<ChangeRoute, 11> kChanges = {{{"/v1/rollout/start", "start"
                                                    {"/v1/weight", "weight"},
                                                    {"/v1/pool/blue/drain", "drain blue"},
                                                    {"/v1/pool/green/drain", "drain green"},
+                                                   {"/v1/pool/blue/undrain", "undrain blue"},
+                                                   {"/v1/pool/green/undrain", "undrain green"},
                                                    {"/v1/reload", "reload"}}};
 
 // Text from outside may hold anything: what is no UTF-8 becomes U+FFFD.
@@ -71,8 +73,10 @@ uint16_t HttpStatus(absl::StatusCode code) {
 // Six digits are more than any of these is known to, and 0.3 stays 0.3.
 double Rounded(double number) { return std::isfinite(number) ? std::round(number * 1e6) / 1e6 : 0; }
 
-Json PoolJson(const PoolReport& pool) {
+Json PoolJson(const PoolReport& pool, const PoolUse& use) {
   return {{"role", Name(pool.role)},
+          {"state", Name(use.state)},
+          {"in_flight", use.in_flight},
           {"requests", pool.requests},
           {"errors", pool.errors},
           {"slow", pool.slow},
@@ -187,6 +191,9 @@ std::optional<Command> ReadCommand(std::string_view verb, Body& body) {
     if (full != nullptr && !full->is_boolean()) body.Complain("\"full\" must be true or false");
     command.verb =
         full != nullptr && full->is_boolean() && full->get<bool>() ? Verb::kPromoteFull : Verb::kPromote;
+  } else if (verb.starts_with("drain ") || verb.starts_with("undrain ")) {
+    command.verb = verb.starts_with("drain ") ? Verb::kDrain : Verb::kUndrain;
+    command.pool = verb.ends_with(" blue") ? PoolId::kBlue : PoolId::kGreen;
   } else {
     constexpr std::array<std::pair<std::string_view, Verb>, 5> kPlain = {{{"pause", Verb::kPause},
                                                                           {"resume", Verb::kResume},
@@ -222,6 +229,18 @@ std::string Rfc3339(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
 }
 
+std::string_view Name(PoolState state) {
+  switch (state) {
+    case PoolState::kServing:
+      return "serving";
+    case PoolState::kDraining:
+      return "draining";
+    case PoolState::kDrained:
+      return "drained";
+  }
+  return "serving";
+}
+
 std::string StatusJson(const Report& report, const ProcessInfo& process) {
   const Json observed = report.observed_ratio ? Json(Rounded(*report.observed_ratio)) : Json();
   return Dump(
@@ -233,8 +252,8 @@ std::string StatusJson(const Report& report, const ProcessInfo& process) {
        {"weight", {{"target", Rounded(report.target_weight.ratio())}, {"observed", observed}}},
        {"roles", {{"stable", Name(report.split.stable_pool())}, {"canary", Name(report.split.canary_pool)}}},
        {"pools",
-        {{"blue", PoolJson(report.pools[Index(PoolId::kBlue)])},
-         {"green", PoolJson(report.pools[Index(PoolId::kGreen)])}}},
+        {{"blue", PoolJson(report.pools[Index(PoolId::kBlue)], process.pools[Index(PoolId::kBlue)])},
+         {"green", PoolJson(report.pools[Index(PoolId::kGreen)], process.pools[Index(PoolId::kGreen)])}}},
        {"reason", report.reason},
        {"alarm", report.alarm},
        {"alarm_reason", report.alarm_reason},
@@ -325,10 +344,8 @@ AdminAnswer AdminApi::Change(const AdminRequest& request) {
   } else if (command) {
     command->by = request.peer_uid >= 0 ? fmt::format("uid {}", request.peer_uid) : "unknown";
     status = backend_.Execute(*command);
-  } else if (route->verb == "reload") {
-    status = backend_.Reload();
   } else {
-    status = backend_.DrainPool(route->verb == "drain blue" ? PoolId::kBlue : PoolId::kGreen);
+    status = backend_.Reload();
   }
   const std::string message(status.message().data(), status.message().size());
   Audit(request.peer_uid, route->verb, body.json(), status.ok() ? "ok" : message);

@@ -16,10 +16,20 @@
 
 namespace serin {
 
+// Whether a pool takes requests; kDraining: no new ones, and some are left.
+enum class PoolState : uint8_t { kServing, kDraining, kDrained };
+std::string_view Name(PoolState state);
+
+struct PoolUse {
+  PoolState state = PoolState::kServing;
+  int in_flight = 0;  // open connections, idle ones included, and requests that wait for one
+};
+
 struct ProcessInfo {
   std::string version;
   absl::Time started_at;
   int workers = 0;
+  PoolUse pools[kPoolCount];  // by PoolId
 };
 
 // What the API needs from the process. Calls may wait for the controller
@@ -31,9 +41,6 @@ class AdminBackend {
   virtual std::shared_ptr<const Report> GetReport() = 0;  // never null
   virtual std::vector<HistoryEntry> GetHistory() = 0;     // newest last
   virtual absl::Status Execute(const Command& command) = 0;
-  // Takes idle connections away from a pool and waits for none: what an operator
-  // does before restarting PHP-FPM by hand.
-  virtual absl::Status DrainPool(PoolId pool) = 0;
   // Reads the configuration again; InvalidArgument with all diagnostics.
   virtual absl::Status Reload() = 0;
   virtual ProcessInfo GetProcessInfo() = 0;

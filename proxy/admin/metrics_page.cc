@@ -154,6 +154,17 @@ void AddFpm(Families& families, const std::function<FpmReading(PoolId)>& read) {
   });
 }
 
+void AddPoolStates(Families& families, const ProcessInfo& process) {
+  families.Begin(MetricType::Gauge, "serin_pool_state",
+                 "1 for the pool's present state; draining: no new requests, some are left.");
+  for (const PoolId pool : kPools) {
+    for (const PoolState state : {PoolState::kServing, PoolState::kDraining, PoolState::kDrained}) {
+      families.Add(state == process.pools[Index(pool)].state ? 1.0 : 0.0,
+                   {{"pool", Text(Name(pool))}, {"state", Text(Name(state))}});
+    }
+  }
+}
+
 void AddClients(Families& families, const MetricsSnapshot& sum) {
   families.Begin(MetricType::Counter, "serin_refused_requests_total",
                  "Requests answered by Serin itself, without a pool, by status.");
@@ -275,11 +286,13 @@ class Scrape final : public prometheus::Collectable {
     sources_.sum_workers(*sum);
     const std::shared_ptr<const Report> report = sources_.report();
     Families families;
-    AddProcess(families, sources_.process);
+    const ProcessInfo process = sources_.process();
+    AddProcess(families, process);
     AddRequests(families, *sum);
     AddDurations(families, *sum, report->split);
     AddPools(families, *sum);
     AddFpm(families, sources_.fpm);
+    AddPoolStates(families, process);
     AddClients(families, *sum);
     AddCertificates(families, sources_.certificates());
     AddCanary(families, *report);

@@ -26,7 +26,7 @@ struct MetricsSources {
   std::function<void(MetricsSnapshot& sum)> sum_workers;
   std::function<std::shared_ptr<const Report>()> report;
   std::function<Webhook::Counts()> webhook;
-  ProcessInfo process;
+  std::function<ProcessInfo()> process;
   // Of [tls], as last loaded.
   std::function<std::vector<CertificateExpiry>()> certificates;
   std::function<FpmReading(PoolId pool)> fpm;

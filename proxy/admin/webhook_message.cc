@@ -77,7 +77,7 @@ std::string WebhookMessage(const HistoryEntry& entry, const Report& report, cons
                   {"by", entry.by},
                   {"reason", entry.reason},
                   {"explanation", report.explanation}};
-  const Json status_page = Json::parse(StatusJson(report, {}));
+  const Json status_page = Json::parse(StatusJson(report, ProcessInfo()));
   for (const char* field : {"step", "steps", "roles", "pools", "alarm"}) message[field] = status_page[field];
   // Text from outside may hold anything: what is no UTF-8 becomes U+FFFD.
   return message.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -129,6 +129,27 @@ int Commands::WaitForTheEnd(const std::string& canary) const {
   return followed != kExitOk ? followed : result;
 }
 
+int Commands::WaitUntilDrained(PoolId pool) const {
+  int result = kExitOk;
+  const int followed = Follow([&](std::string_view data) {
+    const auto status = ParseStatus(data);
+    if (!status) return false;
+    if (json_) Print(std::string(data) + "\n");
+    const PoolDocument& shown = status->pools[Index(pool)];
+    if (shown.state == "draining") return false;
+    if (shown.state != "drained") result = Complain(fmt::format("{} takes requests again", Name(pool)));
+    if (!json_ && result == kExitOk) Print(fmt::format("{} is empty\n", Name(pool)));
+    return true;
+  });
+  return followed != kExitOk ? followed : result;
+}
+
+int Commands::Drain(PoolId pool, Wait wait) const {
+  const std::string path = fmt::format("/v1/pool/{}/drain", Name(pool));
+  const int changed = Change(path, "{}", fmt::format("{} takes no new requests", Name(pool)), Wait::kNo);
+  return changed != kExitOk || wait == Wait::kNo ? changed : WaitUntilDrained(pool);
+}
+
 int Commands::Explain() const {
   const AdminClient::Answer answer = client_.Get("/v1/explain");
   if (!answer.ok()) return Fail(answer);

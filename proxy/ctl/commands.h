@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/base/types.h"
 #include "proxy/ctl/client.h"
 #include "proxy/ctl/render.h"
 
@@ -30,6 +31,8 @@ class Commands {
   // The latest `limit` entries.
   int History(size_t limit) const;
   int Version(const std::string& own) const;
+  // Closes a pool to new requests; returns when none is left, if so wanted.
+  int Drain(PoolId pool, Wait wait) const;
   // POSTs and shows the new status in one line; `done` says what was done.
   int Change(const std::string& path, const std::string& body, const std::string& done, Wait wait) const;
 
@@ -39,6 +42,7 @@ class Commands {
   template <typename Over>
   int Follow(Over over) const;
   int WaitForTheEnd(const std::string& canary) const;
+  int WaitUntilDrained(PoolId pool) const;
 
   AdminClient client_;
   bool json_;

@@ -35,6 +35,8 @@ std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::erro
 PoolDocument ReadPool(const Json& json) {
   PoolDocument pool;
   Read(json, "role", pool.role);
+  Read(json, "state", pool.state);
+  Read(json, "in_flight", pool.in_flight);
   Read(json, "requests", pool.requests);
   Read(json, "errors", pool.errors);
   Read(json, "slow", pool.slow);

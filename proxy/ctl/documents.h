@@ -15,6 +15,8 @@ struct PoolDocument {
   std::string role;
   int64_t requests = 0, errors = 0, slow = 0;
   double error_ratio = 0, p95_seconds = 0;
+  std::string state = {};  // "serving", "draining", "drained"; "": an older serin
+  int64_t in_flight = 0;
 };
 
 // GET /v1/status, and the data of an event.

@@ -140,11 +140,18 @@ std::vector<std::string> Table(const std::vector<Column>& columns,
   return lines;
 }
 
+// A pool that serves has nothing to say about it.
+std::string RoleAndState(const PoolDocument& pool) {
+  if (pool.state.empty() || pool.state == "serving") return pool.role;
+  if (pool.state == "drained") return pool.role + ", drained";
+  return fmt::format("{}, {} ({} left)", pool.role, Clean(pool.state), pool.in_flight);
+}
+
 std::string PoolTable(const StatusDocument& status, const Terminal& terminal) {
   std::vector<std::vector<std::string>> rows;
   for (const PoolId id : kPools) {
     const PoolDocument& pool = status.pools[Index(id)];
-    rows.push_back({std::string(Name(id)), pool.role, fmt::format("{}", pool.requests),
+    rows.push_back({std::string(Name(id)), RoleAndState(pool), fmt::format("{}", pool.requests),
                     fmt::format("{}", pool.errors), ErrorRate(pool), P95(pool),
                     fmt::format("{}", pool.slow)});
   }
@@ -242,8 +249,8 @@ std::string RenderStatusLine(const StatusDocument& status, std::string_view time
   if (status.observed) text += fmt::format(" observed {}", Share(*status.observed));
   for (const PoolId id : kPools) {
     const PoolDocument& pool = status.pools[Index(id)];
-    text += fmt::format(" | {} {} {} requests, errors {}, p95 {}", Name(id), Clean(pool.role), pool.requests,
-                        ErrorRate(pool), P95(pool));
+    text += fmt::format(" | {} {} {} requests, errors {}, p95 {}", Name(id), RoleAndState(pool),
+                        pool.requests, ErrorRate(pool), P95(pool));
   }
   return text + "\n";
 }

@@ -80,6 +80,10 @@ class BackendConnection final : private TimerWheel::Entry, private RecordDecoder
   // The user loses interest, before Send or after. Closes; PHP-FPM notices at
   // its next output.
   void Abort();
+  // Ends the request under way, if there is one, as read_timeout would.
+  void CutOff() {
+    if (user_ != nullptr) Fail(BackendError::kReadTimeout);
+  }
   // Back-pressure: stop and go on reading the answer.
   void PauseReading();
   void ResumeReading();

@@ -32,6 +32,11 @@ void Pool::CloseIdle() {
   while (!idle_.empty()) GiveUp(*idle_.back());
 }
 
+void Pool::CutOff() {
+  while (queued_ > 0) Dequeue().OnNoBackend(BackendError::kSaturated);
+  for (size_t i = 0; i < connections_.size(); ++i) connections_[i]->CutOff();
+}
+
 void Pool::Acquire(PoolWaiter& waiter, bool may_reuse) {
   waiter.may_reuse_ = may_reuse;
   waiter.since_ = host_.loop.now();

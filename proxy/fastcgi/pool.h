@@ -54,6 +54,8 @@ class Pool final : private BackendOwner {
   void OnWake();
   // Closes what is kept open for nobody.
   void CloseIdle();
+  // Ends what is in flight as if its time were up: a drain that takes too long.
+  void CutOff();
   // About every 50 ms: waits that were too long, a full backlog tried again.
   void OnTick();
 

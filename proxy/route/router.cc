@@ -76,6 +76,10 @@ std::optional<uint64_t> KeyOf(const Request& request, const EffectiveClient& cli
 RouteDecision Route(const Request& request, const EffectiveClient& client, const SplitState& split,
                     const SplitSettings& settings, SplitCell& tickets, RandomSource& random) {
   RouteDecision decision;
+  if (split.drained()) {
+    decision.pool = split.stable_pool();
+    return decision;
+  }
   if (const auto role = Override(request, settings)) {
     decision.role = *role;
     decision.forced = true;

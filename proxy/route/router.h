@@ -36,6 +36,7 @@ struct RouteDecision {
   std::optional<uint64_t> new_id;  // the client has none yet: send SetCookieLine
 };
 
+// - While the canary's pool is drained everything goes to stable.
 // - Override: settings.override_header, then settings.override_cookie, with the
 //   value "stable" or "canary"; any other value is ignored. Works at every weight.
 // - At weight 0 and at 100 % nothing else is looked at and no ticket is drawn.

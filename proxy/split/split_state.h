@@ -6,6 +6,9 @@
 // never sees half of a change. 64 bits:
 //
 //   63..32 epoch   31..16 rollout   15..2 canary weight (basis points)   1 canary pool   0 engaged
+//
+// The count of drains lies beside it: a worker that sees it a moment earlier or
+// later than the word sends to stable, or to a pool that still waits for the last.
 
 #include <atomic>
 #include <cstdint>
@@ -25,7 +28,11 @@ struct SplitState {
   PoolId canary_pool = PoolId::kGreen;
   // A rollout is under way: observations of both pools are judged.
   bool engaged = false;
+  // Drains of the canary's pool, begun and ended: odd while it takes no request,
+  // whatever the weight. Not in the word.
+  uint32_t drains = 0;
 
+  constexpr bool drained() const { return (drains & 1) != 0; }
   constexpr PoolId stable_pool() const { return Other(canary_pool); }
   constexpr PoolId pool(Role role) const { return role == Role::kCanary ? canary_pool : stable_pool(); }
   constexpr uint64_t cohort_salt() const { return Mix64(0x5E2114CA9A21E5ULL + rollout); }
@@ -52,8 +59,15 @@ class SplitCell {
  public:
   // Release/acquire: whoever routes by the new word also sees what the
   // controller wrote before it (the journal's intent, for one).
-  void Store(const SplitState& state) { word_.store(state.Pack(), std::memory_order_release); }
-  SplitState Load() const { return SplitState::Unpack(word_.load(std::memory_order_acquire)); }
+  void Store(const SplitState& state) {
+    drains_.store(state.drains, std::memory_order_relaxed);
+    word_.store(state.Pack(), std::memory_order_release);
+  }
+  SplitState Load() const {
+    SplitState state = SplitState::Unpack(word_.load(std::memory_order_acquire));
+    state.drains = drains_.load(std::memory_order_relaxed);
+    return state;
+  }
 
   // The controller calls this at every tick. Relaxed: only its age matters.
   void Beat(Instant now) { beat_.store(now.nanos(), std::memory_order_relaxed); }
@@ -66,6 +80,7 @@ class SplitCell {
 
  private:
   alignas(64) std::atomic<uint64_t> word_{SplitState{}.Pack()};
+  std::atomic<uint32_t> drains_{0};  // in the word's cache line
   alignas(64) std::atomic<int64_t> beat_{0};
   alignas(64) std::atomic<uint64_t> ticket_{0};
 };

@@ -38,9 +38,11 @@ TEST_F(AdminApiTest, StatusHasTheDocumentedShape) {
             R"({"state":"stepping","release":"v42","step":2,"steps":5,"hold_remaining_seconds":90.5,)"
             R"("weight":{"target":0.25,"observed":0.249},"roles":{"stable":"blue","canary":"green"},)"
             R"("pools":{"blue":)"
-            R"({"role":"stable","requests":750,"errors":3,"slow":1,"error_ratio":0.004,"p95_seconds":0.12},)"
+            R"({"role":"stable","state":"serving","in_flight":0,)"
+            R"("requests":750,"errors":3,"slow":1,"error_ratio":0.004,"p95_seconds":0.12},)"
             R"("green":)"
-            R"({"role":"canary","requests":250,"errors":2,"slow":0,"error_ratio":0.008,"p95_seconds":0.11}},)"
+            R"({"role":"canary","state":"draining","in_flight":3,)"
+            R"("requests":250,"errors":2,"slow":0,"error_ratio":0.008,"p95_seconds":0.11}},)"
             R"("reason":"holding at 25% until 12:00","alarm":false,)"
             R"("alarm_reason":"",)"
             R"("manual":false,"undoable":false,"step_requests":0,"expected_requests":0.0,)"
@@ -99,8 +101,16 @@ TEST_F(AdminApiTest, EveryVerbReachesTheController) {
 TEST_F(AdminApiTest, DrainsAndReloads) {
   EXPECT_EQ(Post("/v1/pool/blue/drain").status, 200);
   EXPECT_EQ(Post("/v1/pool/green/drain", "{}").status, 200);
+  EXPECT_EQ(Post("/v1/pool/blue/undrain").status, 200);
+  EXPECT_EQ(Post("/v1/pool/green/undrain").status, 200);
   EXPECT_EQ(Post("/v1/reload").status, 200);
-  EXPECT_EQ(backend_.calls, (std::vector<std::string>{"drain blue", "drain green", "reload"}));
+  std::vector<std::pair<Verb, PoolId>> asked;
+  for (const Command& command : backend_.commands) asked.emplace_back(command.verb, command.pool);
+  EXPECT_EQ(asked, (std::vector<std::pair<Verb, PoolId>>{{Verb::kDrain, PoolId::kBlue},
+                                                         {Verb::kDrain, PoolId::kGreen},
+                                                         {Verb::kUndrain, PoolId::kBlue},
+                                                         {Verb::kUndrain, PoolId::kGreen}}));
+  EXPECT_EQ(backend_.calls, (std::vector<std::string>{"reload"}));
   EXPECT_EQ(Error(Post("/v1/pool/red/drain"), 404), "there is nothing at /v1/pool/red/drain");
 }
 

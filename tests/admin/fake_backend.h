@@ -17,15 +17,13 @@ class FakeBackend final : public AdminBackend {
     commands.push_back(command);
     return result;
   }
-  absl::Status DrainPool(PoolId pool) override {
-    calls.push_back("drain " + std::string(Name(pool)));
-    return result;
-  }
   absl::Status Reload() override {
     calls.push_back("reload");
     return result;
   }
-  ProcessInfo GetProcessInfo() override { return {"1.2.3", absl::FromUnixMillis(1767225599042), 2}; }
+  ProcessInfo GetProcessInfo() override {
+    return {"1.2.3", absl::FromUnixMillis(1767225599042), 2, {{}, {PoolState::kDraining, 3}}};
+  }
 
   Report report;
   std::vector<HistoryEntry> history;

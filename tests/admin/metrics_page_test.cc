@@ -18,7 +18,10 @@ class MetricsPageTest : public testing::Test {
     return MetricsPage({[this](MetricsSnapshot& sum) { metrics_->AddTo(sum); },
                         [this] { return std::make_shared<Report>(report_); },
                         [] { return Webhook::Counts{.sent = 5, .failed = 2, .dropped = 1}; },
-                        {"1.2.3", absl::FromUnixSeconds(1000), 2},
+                        [] {
+                          return ProcessInfo{
+                              "1.2.3", absl::FromUnixSeconds(1000), 2, {{}, {PoolState::kDraining, 3}}};
+                        },
                         [this] { return certificates_; },
                         [this](PoolId pool) { return fpm_[Index(pool)]; }})
         .Render();
@@ -47,6 +50,9 @@ TEST_F(MetricsPageTest, HasTheNamesOfTheContract) {
   metrics_->SetPoolConnections(PoolId::kGreen, 3, 1);
   metrics_->SetQueueDepth(PoolId::kGreen, 4);
   report_.reverts_latency = 2;
+  EXPECT_EQ(Value(R"(serin_pool_state{pool="blue",state="serving"})"), "1");
+  EXPECT_EQ(Value(R"(serin_pool_state{pool="green",state="draining"})"), "1");
+  EXPECT_EQ(Value(R"(serin_pool_state{pool="green",state="serving"})"), "0");
   EXPECT_EQ(Value(R"(serin_requests_total{pool="blue",role="stable",code="200"})"), "1");
   EXPECT_EQ(Value(R"(serin_requests_total{pool="green",role="canary",code="499"})"), "1");
   EXPECT_EQ(Value(R"(serin_requests_total{pool="green",role="canary",code="000"})"), "1");

@@ -118,11 +118,76 @@ TEST(CommandTest, UndoNeedsAWarmPool) {
   Simulation s;
   ASSERT_TRUE(s.Do(Verb::kStart).ok());
   ASSERT_TRUE(s.Do(Verb::kPromoteFull).ok());
-  s.controller->PoolGone(PoolId::kGreen, s.now());
-  EXPECT_TRUE(s.report()->undoable) << "that is the other one";
-  s.controller->PoolGone(PoolId::kBlue, s.now());
+  EXPECT_TRUE(s.report()->undoable);
+  ASSERT_TRUE(s.Do(Verb::kDrain, PoolId::kBlue).ok());
   EXPECT_FALSE(s.report()->undoable);
   EXPECT_EQ(s.Do(Verb::kUndo).code(), kRefused);
+}
+
+TEST(CommandTest, DrainTakesTheCanarysShareAndUndrainGivesItBackInEveryState) {
+  for (RolloutState state : kReachable) {
+    Simulation s;
+    Reach(s, state);
+    const SplitState before = s.cell.Load();
+    ASSERT_TRUE(s.Do(Verb::kDrain, PoolId::kGreen).ok()) << Name(state);
+    ASSERT_TRUE(s.Do(Verb::kDrain, PoolId::kGreen).ok()) << "idempotent";
+    EXPECT_TRUE(s.cell.Load().drained());
+    EXPECT_EQ(s.cell.Load().canary_weight, before.canary_weight);
+    EXPECT_EQ(s.state(), state);
+    s.Restart();
+    EXPECT_TRUE(s.cell.Load().drained()) << "PHP-FPM may still be down";
+    ASSERT_TRUE(s.Do(Verb::kUndrain, PoolId::kGreen).ok());
+    ASSERT_TRUE(s.Do(Verb::kUndrain, PoolId::kGreen).ok());
+    EXPECT_FALSE(s.cell.Load().drained());
+    EXPECT_EQ(s.cell.Load().canary_weight, before.canary_weight);
+  }
+}
+
+TEST(CommandTest, StableIsNotDrainedForThatIsWhereARevertGoes) {
+  for (RolloutState state : kReachable) {
+    Simulation s;
+    Reach(s, state);
+    const absl::Status status = s.Do(Verb::kDrain, PoolId::kBlue);
+    EXPECT_EQ(status.code(), kRefused) << Name(state);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("blue is stable"));
+    EXPECT_FALSE(s.cell.Load().drained());
+  }
+}
+
+TEST(CommandTest, ADrainedPoolIsNotPromotedButStartRetryAndWeightBringItBack) {
+  Simulation s;
+  ASSERT_TRUE(s.Do(Verb::kDrain, PoolId::kGreen).ok());
+  ASSERT_TRUE(s.Do(Verb::kStart).ok());
+  EXPECT_FALSE(s.cell.Load().drained());
+  ASSERT_TRUE(s.Do(Verb::kDrain, PoolId::kGreen).ok());
+  for (Verb verb : {Verb::kPromote, Verb::kPromoteFull}) {
+    EXPECT_EQ(s.Do(verb).code(), kRefused);
+    EXPECT_THAT(std::string(s.Do(verb).message()), HasSubstr("green is drained"));
+  }
+  ASSERT_TRUE(s.Do(Verb::kWeight, Weight::Zero()).ok());
+  EXPECT_TRUE(s.cell.Load().drained()) << "nothing is asked of it";
+  ASSERT_TRUE(s.Do(Verb::kWeight, Weight::Percent(5)).ok());
+  EXPECT_FALSE(s.cell.Load().drained());
+  ASSERT_TRUE(s.Do(Verb::kDrain, PoolId::kGreen).ok());
+  ASSERT_TRUE(s.Do(Verb::kAbort).ok()) << "a revert needs nobody's leave";
+  EXPECT_TRUE(s.cell.Load().drained());
+  ASSERT_TRUE(s.Do(Verb::kRetry).ok());
+  EXPECT_FALSE(s.cell.Load().drained());
+}
+
+TEST(CommandTest, TheHoldStandsStillWhileThePoolIsDrained) {
+  Simulation s;
+  ASSERT_TRUE(s.Do(Verb::kStart).ok());
+  s.Run(absl::Minutes(4), kRate);
+  const absl::Duration left = s.report()->hold_remaining;
+  ASSERT_TRUE(s.Do(Verb::kDrain, PoolId::kGreen).ok());
+  s.Run(absl::Minutes(10), 0);
+  EXPECT_EQ(s.weight(), Weight::Percent(10));
+  EXPECT_GE(s.report()->hold_remaining, left - absl::Seconds(1));
+  EXPECT_THAT(s.report()->reason, HasSubstr("green is drained"));
+  ASSERT_TRUE(s.Do(Verb::kUndrain, PoolId::kGreen).ok());
+  s.Run(absl::Minutes(2), kRate);
+  EXPECT_EQ(s.weight(), Weight::Percent(25));
 }
 
 TEST(CommandTest, AManualWeightPausesThePlan) {

@@ -134,6 +134,7 @@ class World {
     command.verb = static_cast<Verb>(random_() % kVerbCount);
     command.release = "v" + std::to_string(random_() % 100);
     command.weight = Weight::Percent(static_cast<uint32_t>(random_() % 101));
+    command.pool = random_() % 2 == 0 ? PoolId::kBlue : PoolId::kGreen;
     command.by = "uid 1";
     const SplitState before = cell_.Load();
     const absl::Status status = controller_->Execute(command, now());

@@ -44,6 +44,9 @@ class Simulation {
   absl::Status Do(Verb verb, Weight weight = Weight(), const std::string& release = "v2") {
     return controller->Execute({verb, release, weight, "tester"}, now());
   }
+  absl::Status Do(Verb verb, PoolId pool) {
+    return controller->Execute({verb, "", Weight(), "tester", pool}, now());
+  }
 
   // One request, routed as a worker would.
   Observation Request() {

@@ -10,7 +10,8 @@ namespace serin {
 namespace {
 
 TEST(DocumentsTest, ReadWhatTheApiWrites) {
-  const auto status = ParseStatus(StatusJson(SteppingReport(), {"1.2.3", absl::FromUnixSeconds(0), 2}));
+  const auto status = ParseStatus(StatusJson(
+      SteppingReport(), {"1.2.3", absl::FromUnixSeconds(0), 2, {{}, {PoolState::kDraining, 3}}}));
   ASSERT_TRUE(status);
   EXPECT_EQ(status->state, "stepping");
   EXPECT_EQ(status->release, "v42");
@@ -23,6 +24,9 @@ TEST(DocumentsTest, ReadWhatTheApiWrites) {
   EXPECT_EQ(status->canary, "green");
   EXPECT_EQ(status->pools[1].role, "canary");
   EXPECT_EQ(status->pools[1].requests, 250);
+  EXPECT_EQ(status->pools[0].state, "serving");
+  EXPECT_EQ(status->pools[1].state, "draining");
+  EXPECT_EQ(status->pools[1].in_flight, 3);
   EXPECT_EQ(status->pools[0].error_ratio, 0.004);
   EXPECT_EQ(status->pools[0].p95_seconds, 0.12);
   EXPECT_EQ(status->version, "1.2.3");

@@ -40,6 +40,17 @@ TEST(RenderTest, StatusIsAPage) {
             "green  canary         0       0           –       –     0\n");
 }
 
+TEST(RenderTest, APoolThatTakesNoRequestsSaysSo) {
+  StatusDocument status = Stepping();
+  status.pools[0].state = "serving";
+  status.pools[1].state = "draining";
+  status.pools[1].in_flight = 3;
+  EXPECT_NE(RenderStatus(status, Terminal{}).find("green  canary, draining (3 left)"), std::string::npos);
+  status.pools[1].state = "drained";
+  EXPECT_NE(RenderStatus(status, Terminal{}).find("green  canary, drained"), std::string::npos);
+  EXPECT_NE(RenderStatusLine(status, "").find("| green canary, drained 0 requests"), std::string::npos);
+}
+
 TEST(RenderTest, AnAlarmAndEvidenceAreShown) {
   StatusDocument status = Stepping();
   status.alarm = true;
