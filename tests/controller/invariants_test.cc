@@ -63,6 +63,7 @@ class World {
   // A new process on what a kill -9 leaves.
   void Boot() {
     const bool before = controller_ != nullptr;
+    if (before) controller_->SetPlan(plan_, now());  // publishes: the report may be 100 ms behind the journal
     const SplitState was = cell_.Load();
     const absl::Duration held = before ? Held() : absl::ZeroDuration();
     controller_.reset();
