@@ -259,6 +259,7 @@ void Worker::OnTick() {
   wheel_.Advance(now());
   FindOverdue();
   for (PoolId id : kPools) {
+    Site(id).probe->Forget();
     Pool& pool = Site(id).pool;
     pool.OnTick();
     channel_.metrics.SetPoolConnections(id, static_cast<uint64_t>(pool.active()),

@@ -43,6 +43,13 @@ RootProbe::RootProbe(std::string_view root) : root_(root) {
 }
 
 FileKind RootProbe::Look(std::string_view path) {
+  if (const std::optional<FileKind> known = memory_.Find(path)) return *known;
+  const FileKind kind = LookNow(path);
+  memory_.Keep(path, kind);
+  return kind;
+}
+
+FileKind RootProbe::LookNow(std::string_view path) {
   path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
   char relative[PATH_MAX];
   if (path.empty() || path.size() >= sizeof relative) return FileKind::kMissing;

@@ -60,7 +60,8 @@ struct ScriptMatch {
 //      it: applications route by REQUEST_URI. Without one: kNotFound.
 // A path with a hidden segment ("/.git/x.php", but not "/.well-known/") skips
 // 1–3: nothing hidden is ever run. A file is looked for only if the path could
-// name a script or directory; "/style.css" or "/" cost nothing.
+// name a script or directory; "/style.css" or "/" cost nothing. What is found is
+// remembered for one tick of the worker (50 ms).
 //
 // Scripts::kFrontController, or a root that is not visible: always the front
 // controller, without a look at any file; "/index.php/x" has PATH_INFO "/x".

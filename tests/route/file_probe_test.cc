@@ -96,6 +96,32 @@ TEST_F(RootProbeTest, SurvivesLoopsAndEndlessNames) {
   EXPECT_EQ(probe.Look("/" + std::string(100000, 'a') + ".php"), FileKind::kMissing);
 }
 
+TEST_F(RootProbeTest, RemembersWhatItFoundUntilToldToForget) {
+  RootProbe probe((base / "current/public").string());
+  const std::string longer = "/" + std::string(150, 'a') + ".php";
+  EXPECT_EQ(probe.Look("/later.php"), FileKind::kMissing);
+  EXPECT_EQ(probe.Look("/index.php"), FileKind::kFile);
+  EXPECT_EQ(probe.Look(longer), FileKind::kMissing);
+  Touch("releases/v1/public/later.php");
+  Touch("releases/v1/public" + longer);
+  fs::remove(base / "releases/v1/public/index.php");
+  EXPECT_EQ(probe.Look("/later.php"), FileKind::kMissing);
+  EXPECT_EQ(probe.Look("/index.php"), FileKind::kFile);
+  EXPECT_EQ(probe.Look(longer), FileKind::kFile);  // too long to be remembered
+  probe.Forget();
+  EXPECT_EQ(probe.Look("/later.php"), FileKind::kFile);
+  EXPECT_EQ(probe.Look("/index.php"), FileKind::kMissing);
+}
+
+TEST_F(RootProbeTest, RemembersAtMostSoManyPaths) {
+  RootProbe probe((base / "current/public").string());
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_EQ(probe.Look("/none" + std::to_string(i) + ".php"), FileKind::kMissing);
+    EXPECT_EQ(probe.Look("/index.php"), FileKind::kFile);
+    EXPECT_EQ(probe.Look("/admin"), FileKind::kDirectory);
+  }
+}
+
 TEST_F(RootProbeTest, ARootThatIsNotThereIsInvisible) {
   RootProbe missing("/nowhere/at/all/");
   EXPECT_FALSE(missing.visible());
