@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 
 #include "proxy/fastcgi/rewrite.h"
@@ -59,9 +60,18 @@ constexpr std::string_view kRedirectOk = "200";  // PHP's cgi.force_redirect
 constexpr std::string_view kLoopback = "127.0.0.1";
 constexpr std::string_view kHttpPrefix = "HTTP_";
 
+// By length, a bit for each name that has it.
+constexpr size_t kLongestName = 17;
+constexpr std::array<uint64_t, kLongestName + 1> kNamesOfLength = [] {
+  std::array<uint64_t, kLongestName + 1> table{};
+  for (size_t i = 0; i < kNames.size(); ++i) table[kNames[i].size()] |= uint64_t{1} << i;
+  return table;
+}();
+
 uint64_t StandardBit(std::string_view name) {
-  for (size_t i = 0; i < kNames.size(); ++i) {
-    if (kNames[i] == name) return uint64_t{1} << i;
+  if (name.size() > kLongestName) return 0;
+  for (uint64_t left = kNamesOfLength[name.size()]; left != 0; left &= left - 1) {
+    if (kNames[std::countr_zero(left)] == name) return left & -left;
   }
   return 0;
 }
@@ -117,14 +127,16 @@ std::string_view HostOf(std::string_view authority) {
   return authority.substr(0, colon);
 }
 
-// Which fields occur more than once: a bit per (length, first and last byte)
-// that is set for all of them, and now and then for a field that is alone.
+// Which names occur more than once: a bit per (length, first and last byte)
+// that is set for all of them, and now and then for a name that is alone.
 class Repeats {
  public:
-  explicit Repeats(const Request& request) {
+  // `name_at`: of 0…count - 1.
+  template <typename NameAt>
+  Repeats(size_t count, NameAt name_at) {
     uint64_t once = 0;
-    for (size_t i = 0; i < request.field_count(); ++i) {
-      const uint64_t bit = BitOf(request.field(i).name);
+    for (size_t i = 0; i < count; ++i) {
+      const uint64_t bit = BitOf(name_at(i));
       twice_ |= once & bit;
       once |= bit;
     }
@@ -206,13 +218,16 @@ class Appender {
 bool Appender::AddIncoming() {
   const uint64_t ours = kAlwaysOurs | (context_.front_script ? 0 : kOursWithScript) | skip_;
   const size_t count = request_.param_count();
+  const Repeats repeats(count, [this](size_t i) { return request_.param(i).name; });
   for (size_t i = 0; i < count && ok_; ++i) {
     const Field param = request_.param(i);
     const uint64_t bit = StandardBit(param.name);
     if ((bit & ours) != 0 || context_.pool->HasExtra(param.name)) continue;
     if (param.name.empty() || param.name.starts_with(kHttpPrefix)) continue;  // fields come as fields
     bool overridden = false;
-    for (size_t k = i + 1; k < count && !overridden; ++k) overridden = request_.param(k).name == param.name;
+    const bool repeated = repeats.Possible(param.name);
+    for (size_t k = i + 1; repeated && k < count && !overridden; ++k)
+      overridden = request_.param(k).name == param.name;
     if (overridden) continue;
     skip_ |= bit;
     if (const auto below = BelowFrontRoot(param.name, param.value, context_.front_root)) {
@@ -270,7 +285,7 @@ void Appender::AddConnection() {
 }
 
 void Appender::AddFields() {
-  const Repeats repeats(request_);
+  const Repeats repeats(request_.field_count(), [this](size_t i) { return request_.field(i).name; });
   const bool has_extra = context_.pool->has_http_extra();
   for (size_t i = 0; i < request_.field_count() && ok_; ++i) {
     const std::string_view name = request_.field(i).name;
