@@ -82,6 +82,14 @@ void NameOf(const sockaddr_storage& storage, std::string& host, uint16_t& port) 
   host = text;
 }
 
+ssize_t SendSlices(int fd, std::span<const iovec> slices) {
+  if (slices.size() == 1) return ::send(fd, slices[0].iov_base, slices[0].iov_len, MSG_NOSIGNAL);
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(slices.data());
+  message.msg_iovlen = slices.size();
+  return ::sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
 absl::StatusOr<UniqueFd> Listen(const ListenerSettings& settings) {
   const std::string name = settings.address.ToString();
   absl::StatusOr<RawAddress> raw = ToRaw(settings.address);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "proxy/accept/connection.h"
+#include "proxy/socket.h"
 
 namespace serin {
 
@@ -77,10 +78,7 @@ void Connection::SendGathered() {
   host_.sender = nullptr;
   if (gather.empty() || state_ == State::kDropped) return gather.Clear();
   if (tls_) return EncryptGathered();
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(gather.slices());
-  message.msg_iovlen = static_cast<size_t>(gather.count());
-  ssize_t n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+  ssize_t n = SendSlices(fd_.get(), {gather.slices(), static_cast<size_t>(gather.count())});
   if (n < 0) {
     if (errno != EAGAIN && errno != EINTR) {
       gather.Clear();

@@ -14,6 +14,8 @@ class OutputGather {
  public:
   static constexpr int kMaxSlices = 64;            // far above a head and its records; below IOV_MAX
   static constexpr size_t kCopyBytes = 32 * 1024;  // heads and framing; bodies are borrowed
+  // A short body behind its head makes one slice: cheaper than two for the kernel.
+  static constexpr size_t kCheapToCopy = 1024;
 
   bool empty() const { return count_ == 0; }
   size_t size() const { return total_; }
@@ -27,6 +29,7 @@ class OutputGather {
     return true;
   }
   bool AddBorrowed(std::string_view bytes) {
+    if (bytes.size() <= kCheapToCopy && AddCopy(bytes)) return true;
     if (count_ == kMaxSlices) return false;
     Append(const_cast<char*>(bytes.data()), bytes.size());
     return true;

@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <sys/un.h>
 
 #include <algorithm>
@@ -142,17 +141,15 @@ BackendConnection::Sent BackendConnection::SendSome() {
     framed = send_buffer_.size();
     body_offset_ += part.size();
     if (body_offset_ == body_->size()) {
-      AppendStdinEnd(tail, request_id());
+      AppendStdinEnd(part.empty() ? send_buffer_ : tail, request_id());
+      if (part.empty()) framed = send_buffer_.size();
       body_ended_ = true;
     }
   }
-  iovec slices[3] = {{send_buffer_.data() + send_offset_, framed - send_offset_},
-                     {const_cast<char*>(part.data()), part.size()},
-                     {tail.data(), tail.size()}};
-  msghdr message{};
-  message.msg_iov = slices;
-  message.msg_iovlen = 3;
-  const ssize_t n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+  const iovec slices[3] = {{send_buffer_.data() + send_offset_, framed - send_offset_},
+                           {const_cast<char*>(part.data()), part.size()},
+                           {tail.data(), tail.size()}};
+  const ssize_t n = SendSlices(fd_.get(), std::span(slices).first(part.empty() ? 1 : 3));
   if (n < 0 && errno != EAGAIN && errno != EINTR) return Sent::kBroken;
   size_t taken = n > 0 ? static_cast<size_t>(n) : 0;
   const size_t from_buffer = std::min(taken, framed - send_offset_);
