@@ -26,6 +26,11 @@ struct Http2Callbacks {
       case NGHTTP2_DATA:
         if (frame->length == 0 && (frame->flags & NGHTTP2_FLAG_END_STREAM) == 0) self.events_.OnIdleFrame();
         return 0;
+      case NGHTTP2_PRIORITY:
+        // RFC 9113 §6.3. nghttp2 looks no further at what we have declined.
+        if (frame->stream_id == 0) self.broke_rules_ = true;
+        self.events_.OnIdleFrame();
+        return 0;
       case NGHTTP2_CONTINUATION:   // bounded by themselves
       case NGHTTP2_WINDOW_UPDATE:  // 13 bytes for less work than it took to send them
         return 0;
@@ -231,14 +236,14 @@ void Http2Codec::CheckStreamId(int32_t id) {
     return;
   }
   events_.OnIdleFrame();  // trailers at best
-  id_reused_ = id_reused_ || (id >= skipped_from_ && id <= skipped_to_);
+  broke_rules_ = broke_rules_ || (id >= skipped_from_ && id <= skipped_to_);
 }
 
 void Http2Codec::Receive(std::string_view bytes) {
   if (broken_) return;
   const ssize_t n = nghttp2_session_mem_recv(session_.get(), Bytes(bytes), bytes.size());
   if (n < 0) return Terminate(ErrorFor(n));
-  if (id_reused_) Terminate(Http2Error::kProtocolError);
+  if (broke_rules_) Terminate(Http2Error::kProtocolError);
 }
 
 void Http2Codec::Send(SessionOutput& output, size_t limit) {

@@ -124,9 +124,9 @@ class Http2Codec {
   std::unique_ptr<nghttp2_session, Delete> session_;
   // Which streams the client skipped last: they may never be opened any more.
   int32_t last_id_ = -1, skipped_from_ = 0, skipped_to_ = -1;
-  bool id_reused_ = false;  // connection error, once Receive is over
-  bool broken_ = false;     // receives no more
-  bool failed_ = false;     // sends no more
+  bool broke_rules_ = false;  // where nghttp2 lets it pass: a connection error, once Receive is over
+  bool broken_ = false;       // receives no more
+  bool failed_ = false;       // sends no more
 };
 
 }  // namespace serin

@@ -40,7 +40,7 @@ default:
 }
 """
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 
 
@@ -316,9 +316,11 @@ class Http2Test(SerinCase):
     def test_floods_end_the_connection_and_nothing_else(self):
         self.start()
         bystander = self.raw()
-        for flood in (frame(PING, 0, 0, b"12345678"), frame(SETTINGS, 0, 0), frame(DATA, 0, 1)):
+        for first, flood in ((b"", frame(PING, 0, 0, b"12345678")), (b"", frame(SETTINGS, 0, 0)),
+                             (request_head(3, b"/?do=upload", end=False), frame(DATA, 0, 3)),
+                             (frame(HEADERS, 0, 3, b"\x82"), frame(CONTINUATION, 0, 3))):
             client = self.raw()
-            client.send(request_head(1, b"/?do=sleep&seconds=0.1", end=flood[3] != DATA))
+            client.send(request_head(1, b"/?do=sleep&seconds=0.1") + first)
             threading.Thread(target=self.drown, args=(client, flood), daemon=True).start()
             goodbye = client.until(GOAWAY)
             self.assertEqual(struct.unpack("!I", goodbye[3][4:8])[0], 11)

@@ -202,6 +202,17 @@ class TlsTest(TlsCase):
             self.assertEqual(curl("/?do=events", "-N").count("data: "), 3)
 
 
+    def test_nghttp_and_h2load(self):
+        self.start()
+        url = "https://127.0.0.1:%d/" % self.tls_port
+        result = self.command(["nghttp", "-nv", "-m", "20", url])
+        self.assertEqual(result.stdout.count(":status: 200"), 20)
+        self.assertIn("The negotiated protocol: h2", result.stdout)
+        result = self.command(["h2load", "-n", "3000", "-c", "30", "-m", "30", url], timeout=120)
+        self.assertIn("3000 succeeded, 0 failed, 0 errored, 0 timeout", result.stdout)
+        self.assertIn("status codes: 3000 2xx", result.stdout)
+
+
 class CertificateTest(TlsCase):
     def test_new_certificates_under_load(self):
         """Replaced and reloaded again and again: every handshake succeeds, and no connection that is open notices."""

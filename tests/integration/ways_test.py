@@ -61,7 +61,8 @@ class StreamTest(SerinCase):
         self.certificate = authority.certificate
         nginx = [(way.name, "%s://%s" % (way.scheme, way.host), "--http2" if way.scheme == "https" else "--http1.1")
                  for way in open_ways(self, roots, masters["blue"].socket, authority)]
-        self.doors = [*nginx, ("HTTP/1.1", "http://localhost:%d" % clear, "--http1.1"),
+        self.doors = [*nginx, ("HTTP/1.0", "http://localhost:%d" % clear, "--http1.0"), ("HTTP/1.1", "http://localhost:%d" % clear, "--http1.1"),
+                      ("HTTP/1.1 with an offer of h2c", "http://localhost:%d" % clear, "--http2"),
                       ("HTTP/2", "http://localhost:%d" % clear, "--http2-prior-knowledge"),
                       ("HTTP/1.1 over TLS", "https://localhost:%d" % secure, "--http1.1"),
                       ("HTTP/2 over TLS", "https://localhost:%d" % secure, "--http2")]
