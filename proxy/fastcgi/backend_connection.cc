@@ -17,6 +17,9 @@ namespace {
 // answer, few enough that the others get theirs.
 constexpr int kReadsPerTurn = 4;
 constexpr int kWritesPerTurn = 16;
+// How long a script that nobody waits for may go on before its connection is
+// closed, which it notices at its next output.
+constexpr absl::Duration kLinger = absl::Seconds(1);
 
 BackendError ErrorOfConnect(int error) {
   return error == EAGAIN ? BackendError::kSaturated
@@ -74,6 +77,7 @@ void BackendConnection::ArmDeadline(absl::Duration limit) {
 
 void BackendConnection::OnReady(void* self, bool readable, bool writable) {
   auto* connection = static_cast<BackendConnection*>(self);
+  if (connection->lingering_) return connection->Drop();
   if (connection->user_ == nullptr) {  // idle: PHP-FPM closed it, or sent what nobody asked for
     return connection->owner_.OnConnectionFree(*connection, Ended::kBroken);
   }
@@ -186,17 +190,22 @@ void BackendConnection::Receive() {
 // False when the request is over or the connection no longer ours to read.
 bool BackendConnection::TakeBlock(std::string_view bytes) {
   size_t consumed = 0;
-  switch (decoder_.Decode(bytes, *this, &consumed)) {
+  const RecordDecoder::Result result = decoder_.Decode(bytes, *this, &consumed);
+  if (user_ == nullptr) {  // gave up in the middle of the block
+    if (lingering_ && result != RecordDecoder::Result::kMore)
+      owner_.OnConnectionFree(*this, Ended::kAbandoned);
+    return false;
+  }
+  switch (result) {
     case RecordDecoder::Result::kMore:
-      if (user_ != nullptr) user_->OnBlock();
+      user_->OnBlock();
       return user_ != nullptr;
     case RecordDecoder::Result::kError:
-      if (user_ != nullptr) Fail(BackendError::kProtocol);
+      Fail(BackendError::kProtocol);
       return false;
     case RecordDecoder::Result::kEnd:
       break;
   }
-  if (user_ == nullptr) return false;
   if (decoder_.protocol_status() != RecordDecoder::kRequestComplete) {
     Fail(BackendError::kOverloaded);
     return false;
@@ -224,15 +233,44 @@ void BackendConnection::Fail(BackendError error) {
   const bool stale = answered_ > 0 && !decoder_.started() &&
                      (error == BackendError::kReset || error == BackendError::kTruncated ||
                       error == BackendError::kProtocol);
-  const bool gave_up = error == BackendError::kReadTimeout || error == BackendError::kProtocol;
   BackendUser* user = std::exchange(user_, nullptr);
-  owner_.OnConnectionFree(*this, gave_up ? Ended::kAbandoned : Ended::kBroken);
+  if (error == BackendError::kReadTimeout) {
+    Linger();
+  } else {
+    owner_.OnConnectionFree(*this, Ended::kBroken);
+  }
   user->OnBackendError(error, stale);
 }
 
 void BackendConnection::Abort() {
   const bool sent = std::exchange(user_, nullptr) != nullptr && !sending_;
-  owner_.OnConnectionFree(*this, sent ? Ended::kAbandoned : Ended::kBroken);
+  if (sent) return Linger();
+  owner_.OnConnectionFree(*this, Ended::kBroken);
+}
+
+void BackendConnection::Linger() {
+  lingering_ = true;
+  body_ = nullptr;
+  paused_ = false;
+  if (!watch_.reading()) watch_.Start(host_.loop, fd_.get(), true, false, OnReady, this);
+  host_.wheel.Arm(*this, host_.loop.now() + kLinger);
+}
+
+// Reads what nobody waits for, until its end.
+void BackendConnection::Drop() {
+  for (int i = 0; i < kReadsPerTurn; ++i) {
+    const ssize_t n = ::recv(fd_.get(), host_.receive_scratch.data(), host_.receive_scratch.size(), 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    size_t consumed = 0;
+    const auto result =
+        n > 0 ? decoder_.Decode({host_.receive_scratch.data(), static_cast<size_t>(n)}, *this, &consumed)
+              : RecordDecoder::Result::kError;
+    if (result == RecordDecoder::Result::kMore) continue;
+    const bool whole = result == RecordDecoder::Result::kEnd && consumed == static_cast<size_t>(n);
+    lingering_ = false;
+    answered_ += whole;
+    return owner_.OnConnectionFree(*this, whole ? Ended::kWhole : Ended::kBroken);
+  }
 }
 
 void BackendConnection::PauseReading() {
@@ -264,11 +302,11 @@ void BackendConnection::Close() {
   fd_.Reset();
   send_buffer_.clear();
   body_ = nullptr;
-  connecting_ = sending_ = false;
+  connecting_ = sending_ = lingering_ = false;
 }
 
 void BackendConnection::OnDeadline() {
-  if (user_ == nullptr) return owner_.OnConnectionFree(*this, Ended::kWhole);
+  if (user_ == nullptr) return owner_.OnConnectionFree(*this, lingering_ ? Ended::kAbandoned : Ended::kWhole);
   if (connecting_) return Fail(BackendError::kConnectTimeout);
   if (sending_) return Fail(BackendError::kSendTimeout);
   Fail(BackendError::kReadTimeout);

@@ -77,8 +77,10 @@ class BackendConnection final : private TimerWheel::Entry, private RecordDecoder
   // borrowed until the request is over. Errors come by OnBackendError, which
   // may be called before Send returns.
   void Send(BackendUser& user, const Spool& body, const PoolSettings& settings);
-  // The user loses interest, before Send or after. Closes; PHP-FPM notices at
-  // its next output.
+  // The user loses interest, before Send or after. A request that PHP-FPM has
+  // whole it runs to its end (FCGI_ABORT_REQUEST means nothing to it), and a
+  // connection more in the meantime would be one too many: the answer is read
+  // and dropped for a while, before the connection is closed.
   void Abort();
   // Ends the request under way, if there is one, as read_timeout would.
   void CutOff() {
@@ -105,6 +107,8 @@ class BackendConnection final : private TimerWheel::Entry, private RecordDecoder
   Sent SendSome();
   bool NextBodyPart(std::string_view& part);
   void Receive();
+  void Linger();
+  void Drop();
   bool TakeBlock(std::string_view bytes);
   void Fail(BackendError error);
   void ArmDeadline(absl::Duration limit);
@@ -127,6 +131,7 @@ class BackendConnection final : private TimerWheel::Entry, private RecordDecoder
   bool body_ended_ = false;    // the empty STDIN record has been queued
   bool received_any_ = false;  // of this request's answer
   bool paused_ = false;
+  bool lingering_ = false;  // without a user, until the script has ended
 };
 
 }  // namespace serin

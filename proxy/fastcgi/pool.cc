@@ -5,10 +5,6 @@
 namespace serin {
 namespace {
 
-// PHP-FPM ignores FCGI_ABORT_REQUEST: a script that we gave up on runs until
-// its next output. Its slot is counted for this long, or the requests behind
-// it would pile up in the socket's backlog, out of our sight.
-constexpr absl::Duration kAbandonedTime = absl::Seconds(1);
 // connect() said EAGAIN: the backlog is full although we are within our limit.
 constexpr absl::Duration kBacklogPause = absl::Milliseconds(50);
 // How much longer than our next request another worker's must have waited
@@ -145,7 +141,6 @@ void Pool::OnConnectionFree(BackendConnection& connection, Ended ended) {
   --active_;
   if (may_keep && queued_ == 0 && settings_->keep_alive == KeepAlive::kOn) return KeepIdle(connection);
   Recycle(connection);
-  if (ended == Ended::kAbandoned) return abandoned_.push_back(host_.loop.now() + kAbandonedTime);
   ServeNext();
   if (ended == Ended::kBroken) CloseIdle();
 }
@@ -199,10 +194,6 @@ void Pool::OnWake() {
 
 void Pool::OnTick() {
   const Instant now = host_.loop.now();
-  while (!abandoned_.empty() && abandoned_.front() <= now) {
-    abandoned_.erase(abandoned_.begin());
-    ServeNext();
-  }
   while (queued_ > 0 && now - queue_.front().waiter->since_ > settings_->queue_timeout) {
     Dequeue().OnNoBackend(BackendError::kSaturated);
   }

@@ -87,7 +87,6 @@ class Pool final : private BackendOwner {
   std::vector<std::unique_ptr<BackendConnection>> connections_;  // all, in use or not
   std::vector<BackendConnection*> unused_;                       // closed, for recycling
   std::vector<BackendConnection*> idle_;                         // kept open; last used at the end
-  std::vector<Instant> abandoned_;                               // slots held until then, in order
   IntrusiveList<PoolWaiter::Link> queue_;
   int queued_ = 0;
   int active_ = 0;

@@ -194,6 +194,41 @@ class SaturationTest(PoolCase):
             client.close()
 
 
+class ImpatientClientTest(PoolCase):
+    def test_clients_that_leave_hold_a_connection_only_as_long_as_their_script_runs(self):
+        root = self.script("root", "index.php", """
+            file_put_contents(__DIR__ . "/../started", "x", FILE_APPEND | LOCK_EX); usleep(20000); echo "x";""")
+        started = self.write("started", "")
+        os.chmod(started, 0o666)
+        fpm = self.fpm("blue", root, children=4)
+        for mode in MODES:
+            with self.subTest(mode):
+                daemon = self.pool_daemon(fpm, mode, 1, max_connections=2, queue_timeout="800ms")
+                for _ in range(5):
+                    before = os.path.getsize(started)
+                    leaving = [Connection(daemon.address) for _ in range(2)]
+                    for client in leaving:
+                        client.send(format_request("GET", "/"))
+                    wait_for(lambda: os.path.getsize(started) == before + 2, interval=0.002)
+                    for client in leaving:
+                        client.close()
+                    self.assertEqual(daemon.get("/").status, 200)
+                daemon.stop()
+
+    def test_a_script_that_nobody_waits_for_is_told_so_after_a_while(self):
+        root = self.script("root", "index.php", 'echo "next";')
+        self.script("root", "endless.php", """
+            register_shutdown_function(function () { touch(__DIR__ . "/../ended"); });
+            while (true) { echo str_repeat("x", 5000); flush(); usleep(10000); }""")
+        fpm = self.fpm("blue", root, children=1)
+        daemon = self.pool_daemon(fpm, "busy", 1, max_connections=1)
+        with Connection(daemon.address) as client:
+            client.send(format_request("GET", "/endless.php"))
+            self.assertTrue(client.fill())
+        wait_for(lambda: os.path.exists(self.path("ended")), 20, "PHP to notice that the client has left")
+        self.assertEqual(daemon.get("/").text, "next")
+
+
 class StatusTest(PoolCase):
     def fpm_with_status(self, name, children, code="echo 1;", **kwargs):
         return self.fpm(name, self.script(name + "-root", "index.php", code), children=children, settings={
