@@ -1,18 +1,22 @@
 """Real PHP-FPM with few children and many clients: never overrun, never starved, in each keep_alive mode."""
 
 import os
+import re
 import signal
 import threading
 import time
 
 from crowd import Crowd
-from harness import Load, SerinCase, main, wait_for
-from http_client import Connection, format_request
+from fake_fpm import BEGIN, PARAMS, STDIN, record
+from harness import IS_ROOT, ROOT, Load, SerinCase, main, wait_for
+from http_client import Connection, connect, format_request
 
 MODES = ("off", "busy", "on")
 CHILDREN = 5
 # Says when it ran, on the clock that all processes share.
 TIMED = 'header("Content-Type: text/plain"); $from = hrtime(true); usleep(2000); echo $from, " ", hrtime(true);'
+# Leaves a byte in a file when it starts.
+STARTED = 'file_put_contents(__DIR__ . "/../started", "x", FILE_APPEND | LOCK_EX); '
 
 
 def most_at_once(results):
@@ -26,6 +30,24 @@ def most_at_once(results):
         running += change
         most = max(most, running)
     return most
+
+
+def ask(path, script):
+    """What PHP-FPM at that socket answers for a page of its own: raw FastCGI output, b"" without an answer."""
+    params = b"".join(bytes([len(name), len(value)]) + name + value for name, value in (
+        (b"SCRIPT_NAME", script.encode()), (b"SCRIPT_FILENAME", script.encode()), (b"REQUEST_METHOD", b"GET")))
+    try:
+        with connect("unix:" + path, 5) as sock:
+            sock.sendall(record(1, BEGIN, b"\0\1\0\0\0\0\0\0") + record(1, PARAMS, params) + record(1, PARAMS) +
+                         record(1, STDIN))
+            return sock.recv(65536)
+    except OSError:
+        return b""
+
+
+def read_shipped(name):
+    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+        return file.read()
 
 
 class PoolCase(SerinCase):
@@ -137,6 +159,99 @@ class ReloadTest(PoolCase):
                 daemon.stop()
 
 
+class ReplaceTest(PoolCase):
+    def test_a_pool_is_replaced_under_load_in_each_mode(self):
+        """Drain, SIGQUIT, another release, start, ping, weight: GET and POST, and not one fails."""
+        blue = self.fpm("blue", self.script("blue-root", "index.php", 'usleep(2000); echo "blue";'))
+        for mode in MODES:
+            with self.subTest(mode):
+                old = self.fpm("green", self.script(mode + "-old", "index.php", 'usleep(2000); echo "old";'))
+                link = self.path(mode + "-current")
+                os.symlink(old.root, link)
+                pool = {"keep_alive": mode, "max_connections": CHILDREN}
+                daemon = self.serin({
+                    "listen": [{"address": "unix:" + self.path(mode + ".http"), "protocol": "http"}],
+                    "pools": {"blue": pool, "green": pool}, "admin": {"socket": self.path(mode + ".admin")},
+                    "state": {"directory": self.folder(mode + "-state")}},
+                    name=mode, blue=blue.address, blue_root=blue.root, green=old.address, green_root=link)
+                daemon.set_weight(50)
+                loads = [Load(daemon.address, 3, method=method, body=body).start()
+                         for method, body in (("GET", None), ("POST", b"x"))]
+                self.wait_answers(loads, "old")
+                daemon.ctl("drain", "green", "--wait")
+                self.assertEqual(old.stop(signal.SIGQUIT), 0)
+                new = self.script(mode + "-new", "index.php", 'usleep(2000); echo "new";')
+                os.unlink(link)
+                os.symlink(new, link)
+                master = self.fpm("green", new, settings={"ping.path": "/ping"})
+                self.assertIn(b"pong", ask(master.socket, "/ping"))
+                daemon.set_weight(50)
+                self.wait_answers(loads, "new")
+                results = [result for load in loads for result in load.stop()]
+                bad = [problem or response for _, response, problem, _ in results
+                       if problem or response.status != 200 or not response.complete]
+                self.assertEqual(bad, [])
+                self.assertEqual({response.text for _, response, _, _ in results}, {"blue", "old", "new"})
+                self.assertEqual(daemon.metric_sum("serin_backend_errors_total"), 0)
+                daemon.stop()
+                master.stop()
+
+    @staticmethod
+    def wait_answers(loads, text):
+        for load in loads:
+            wait_for(lambda load=load: sum(response.text == text for _, response, _, _ in list(load.results)
+                                           if response) > 20, 20, "answers of the %s release" % text)
+
+
+class ShippedFilesTest(PoolCase):
+    def test_the_shipped_pool_and_unit_lose_nothing_to_a_reload_or_a_stop(self):
+        unit = read_shipped("deploy/systemd/serin-fpm@.service")
+        self.assertIn("\nKillSignal=SIGQUIT\n", unit)
+        self.assertIn("\nExecReload=/bin/kill -USR2 $MAINPID\n", unit)
+        root = self.script("root", "index.php", STARTED + 'usleep(500000); echo getmypid(), " whole";')
+        os.chmod(self.write("started", ""), 0o666)
+        for pool in ("blue", "green"):
+            with self.subTest(pool):
+                text = read_shipped("deploy/php-fpm/%s.conf" % pool)
+                control = int(re.search(r"process_control_timeout = (\d+)s", text).group(1))
+                self.assertGreater(int(re.search(r"TimeoutStopSec=(\d+)", unit).group(1)), control)
+                text = text.replace("/run/serin-fpm/", self.scratch + "/").replace("/var/log/", self.scratch + "/")
+                if not IS_ROOT:
+                    text = re.sub(r"(?m)^(user|group|listen\.(owner|group)) = .*$", "", text)
+                conf = self.write(pool + ".conf", text)
+                master = self.spawn(pool + "-fpm", ["php-fpm8.2", "--nodaemonize", "--fpm-config", conf])
+                socket_file, status = self.path(pool + ".sock"), self.path(pool + "-status.sock")
+                wait_for(lambda: os.path.exists(socket_file) and ask(status, "/status"))
+                daemon = self.serin({
+                    "listen": [{"address": "unix:" + self.path(pool + ".http"), "protocol": "http"}],
+                    "pools": {"blue": {"status_address": "unix:" + status}},
+                    "admin": {"socket": self.path(pool + ".admin")},
+                    "state": {"directory": self.folder(pool + "-state")}},
+                    name=pool, blue="unix:" + socket_file, blue_root=root)
+                wait_for(lambda: daemon.metric_sum("serin_fpm_processes") > 20, 10, "the status page")
+                old = self.in_flight(daemon, lambda: master.send_signal(signal.SIGUSR2))
+                new = self.in_flight(daemon, lambda: master.send_signal(signal.SIGQUIT))
+                self.assertEqual(old & new, set(), "a reload brings new children")
+                self.assertEqual(master.wait(), 0)
+                self.assertEqual(daemon.metric_sum("serin_fpm_overcommitted"), 0)
+                daemon.stop()
+
+    def in_flight(self, daemon, act):
+        """Ten children are at work when act() is called, and all answer; -> the children. What waits in the
+        backlog would be lost to a stop: hence the drain before it."""
+        before = os.path.getsize(self.path("started"))
+        clients = [Connection(daemon.address, 30) for _ in range(10)]
+        for client in clients:
+            client.send(format_request("POST", "/", [], b"x"))
+        wait_for(lambda: os.path.getsize(self.path("started")) == before + 10)
+        act()
+        answers = [client.response() for client in clients]
+        self.assertEqual({(answer.status, answer.text.split()[1]) for answer in answers}, {(200, "whole")})
+        for client in clients:
+            client.close()
+        return {answer.text.split()[0] for answer in answers}
+
+
 class HiddenWorkTest(PoolCase):
     def test_work_after_the_answer_delays_others_and_loses_nothing(self):
         """fastcgi_finish_request() ends the answer; the child goes on."""
@@ -196,8 +311,7 @@ class SaturationTest(PoolCase):
 
 class ImpatientClientTest(PoolCase):
     def test_clients_that_leave_hold_a_connection_only_as_long_as_their_script_runs(self):
-        root = self.script("root", "index.php", """
-            file_put_contents(__DIR__ . "/../started", "x", FILE_APPEND | LOCK_EX); usleep(20000); echo "x";""")
+        root = self.script("root", "index.php", STARTED + 'usleep(20000); echo "x";')
         started = self.write("started", "")
         os.chmod(started, 0o666)
         fpm = self.fpm("blue", root, children=4)
