@@ -281,7 +281,7 @@ class SaturationTest(PoolCase):
 
     def test_lack_of_room_is_told_apart_from_bad_answers(self):
         root = self.script("root", "index.php",
-                           'if (isset($_GET["bad"])) { http_response_code(500); } else { sleep(2); } echo "x";')
+                           'if (isset($_GET["bad"])) { http_response_code(500); } else { sleep(6); } echo "x";')
         blue, green = self.fpm("blue", root), self.fpm("green", root)
         daemon = self.serin({"pools": {"green": {"max_connections": 1, "queue_size": 2}}, "server": {"workers": 1},
                              "rollout": {"min_requests": 1000000, "sequential": {"enabled": False},
@@ -353,7 +353,7 @@ class StatusTest(PoolCase):
                 if key.startswith("serin_fpm_" + name)}
 
     def test_what_php_fpm_says_of_itself_is_in_the_metrics(self):
-        fpm = self.fpm_with_status("blue", 4, "sleep(3); echo 1;")
+        fpm = self.fpm_with_status("blue", 4, "sleep(5); echo 1;")
         daemon = self.pool_daemon(fpm, "busy", max_connections=3, status_address="unix:" + self.path("blue-status.sock"))
         with Connection(daemon.address, 30) as one, Connection(daemon.address, 30) as two:
             for client in (one, two):
@@ -370,7 +370,7 @@ class StatusTest(PoolCase):
         wait_for(lambda: "no status page at unix:" in daemon.process.log_text())
 
     def test_connections_that_no_child_accepts_are_seen_and_the_cause_is_named(self):
-        fpm = self.fpm_with_status("blue", 1, "sleep(4); echo 1;")
+        fpm = self.fpm_with_status("blue", 1, "sleep(6); echo 1;")
         daemon = self.pool_daemon(fpm, "busy", max_connections=4, status_address="unix:" + self.path("blue-status.sock"))
         clients = [Connection(daemon.address, 60) for _ in range(4)]
         for client in clients:
@@ -395,7 +395,7 @@ class StatusTest(PoolCase):
         self.assertEqual(self.series(daemon, ""), {'pool="green"': 0})
 
     def test_the_queue_of_a_tcp_pool_comes_from_its_status_page(self):
-        fpm = self.fpm_with_status("blue", 1, "sleep(3); echo 1;", tcp_port=self.port())
+        fpm = self.fpm_with_status("blue", 1, "sleep(6); echo 1;", tcp_port=self.port())
         daemon = self.pool_daemon(fpm, "busy", max_connections=3, status_address="unix:" + self.path("blue-status.sock"))
         clients = [Connection(daemon.address, 60) for _ in range(3)]
         for client in clients:
