@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "proxy/base/address.h"
 #include "proxy/base/types.h"
 #include "proxy/session.h"
 
@@ -66,6 +67,12 @@ struct PoolSettings {
 
 enum class SplitKey : uint8_t { kNone, kCookie, kAddress, kHeader };
 
+// [[split.pin]]: requests that stay on stable while a canary has weight.
+struct PinRule {
+  std::string path = "/";            // with all that is below it
+  std::vector<std::string> methods;  // empty: all
+};
+
 struct SplitSettings {
   SplitKey key = SplitKey::kCookie;
   std::string header;  // kHeader: lower-case name
@@ -73,6 +80,9 @@ struct SplitSettings {
   absl::Duration cookie_max_age = absl::Hours(24 * 30);
   std::string override_header = "x-serin-route";  // "stable" or "canary"; "": none
   std::string override_cookie = "serin_route";
+  AddressSet override_from;     // clients whose overrides are heard; empty: everybody's
+  std::string override_secret;  // an override is "canary:SECRET" then; "": none
+  std::vector<PinRule> pins;
 };
 
 // [rescue]: what the canary failed is tried once on stable.

@@ -186,7 +186,7 @@ void Worker::Observe(Observation& seen, const SplitState& split, const RouteDeci
   seen.epoch = split.epoch;
   seen.pool = route.pool;
   seen.role = route.role;
-  seen.forced = route.forced;
+  seen.forced = route.forced || route.pinned;
   if (!channel_.observations.Push(seen))
     channel_.metrics.SetObservationsDropped(channel_.observations.dropped());
   if (!seen.error && !seen.slow) return;
@@ -228,6 +228,7 @@ void Worker::Record(const Outcome& o) {
   record.role = o.route.role;
   record.epoch = o.split.epoch.value();
   record.forced = o.route.forced;
+  record.pinned = o.route.pinned;
   record.rescued = o.rescued;
   record.error = o.error;
   record.request_id = o.request_id;

@@ -35,6 +35,7 @@ class AddressSet {
   // every peer on a unix socket. InvalidArgument names the item.
   static absl::StatusOr<AddressSet> Parse(std::span<const std::string> items);
 
+  bool empty() const { return networks_.empty() && !unix_peers_; }
   bool Contains(const IpAddress& address) const;
   // A connection's peer_address: "" is a peer on a unix socket.
   bool ContainsPeer(std::string_view peer_address) const;

@@ -18,6 +18,7 @@ class Checker {
   void CheckTls();
   void CheckPools();
   void CheckRollout();
+  void CheckSplit();
   void CheckOperating();
 
  private:
@@ -154,6 +155,14 @@ void Checker::CheckRollout() {
   }
 }
 
+void Checker::CheckSplit() {
+  for (size_t i = 0; i < config_.dataplane.split.pins.size(); ++i) {
+    const std::string path = fmt::format("split.pin.{}", i);
+    if (origins_.Bad(path) || origins_.Given(path + ".path") || origins_.Given(path + ".methods")) continue;
+    Say({path}, "[[split.pin]] keeps everything on stable; expected \"path\" or \"methods\"");
+  }
+}
+
 void Checker::CheckOperating() {
   const AccessLogSettings& log = config_.dataplane.access_log;
   const bool log_readable = !origins_.Bad("access_log.path") && !origins_.Bad("access_log.target");
@@ -185,6 +194,7 @@ void CheckConfig(const Config& config, const Origins& origins, const Place& whol
   checker.CheckTls();
   checker.CheckPools();
   checker.CheckRollout();
+  checker.CheckSplit();
 }
 
 }  // namespace serin

@@ -97,6 +97,7 @@ std::vector<std::string> KnownConfigKeys() {
   for (const auto& key : ConfigKeys()) names.push_back(key.name);
   for (const auto& key : ListenerKeys()) names.push_back("listen." + key.name);
   for (const auto& key : CertificateKeys()) names.push_back("tls.certificates." + key.name);
+  for (const auto& key : PinKeys()) names.push_back("split.pin." + key.name);
   std::sort(names.begin(), names.end());
   return names;
 }

@@ -28,6 +28,7 @@ std::vector<std::string> NamesIn(const std::vector<Key<Config>>& keys, const std
   }
   if (prefix.empty()) names.insert("listen");
   if (prefix == "tls") names.insert("certificates");
+  if (prefix == "split") names.insert("pin");
   if (prefix == "pools.blue" || prefix == "pools.green") names.insert("params");
   return {names.begin(), names.end()};
 }
@@ -121,9 +122,11 @@ void ConfigReader::ReadTable(const toml::table& table, const std::string& prefix
     const Place key_place{Place::Source::kFile, whole_.name, key.source().begin.line,
                           key.source().begin.column};
     if (path == "listen") {
-      ReadListeners(node);
+      ReadElements(node, path, ListenerKeys(), config_.dataplane.listeners);
     } else if (path == "tls.certificates") {
-      ReadCertificates(node);
+      ReadElements(node, path, CertificateKeys(), config_.tls.certificates);
+    } else if (path == "split.pin") {
+      ReadElements(node, path, PinKeys(), config_.dataplane.split.pins);
     } else if (path == "pools.blue.params" || path == "pools.green.params") {
       ReadParams(node, path);
     } else if (FindKey(keys_, path) != nullptr) {
@@ -194,33 +197,22 @@ void ConfigReader::ReadElement(const toml::node& node, const std::string& path, 
   }
 }
 
-void ConfigReader::ReadListeners(const toml::node& node) {
-  const toml::array* list = node.as_array();
-  origins_.Set("listen", PlaceOf(node), list != nullptr);
-  if (list == nullptr) {
-    diagnostics_.Add(PlaceOf(node), "listen is one section; write [[listen]], there may be several");
-    return;
-  }
-  const auto keys = ListenerKeys();
-  for (const toml::node& item : *list) {
-    ListenerSettings listener;
-    ReadElement(item, fmt::format("listen.{}", config_.dataplane.listeners.size()), "listen", keys, listener);
-    config_.dataplane.listeners.push_back(listener);
-  }
-}
-
-void ConfigReader::ReadCertificates(const toml::node& node) {
+// All sections of one kind, such as [[listen]].
+template <typename Target>
+void ConfigReader::ReadElements(const toml::node& node, const std::string& path,
+                                const std::vector<Key<Target>>& keys, std::vector<Target>& targets) {
   const toml::array* list = node.as_array();
   if (list == nullptr) {
-    diagnostics_.Add(PlaceOf(node), "tls.certificates is one section; write [[tls.certificates]]");
+    origins_.Set(path, PlaceOf(node), false);
+    diagnostics_.Add(PlaceOf(node),
+                     fmt::format("{0} is one section; write [[{0}]], there may be several", path));
     return;
   }
-  const auto keys = CertificateKeys();
+  origins_.Set(path, PlaceOf(node), true);
   for (const toml::node& item : *list) {
-    TlsSettings::Certificate certificate;
-    ReadElement(item, fmt::format("tls.certificates.{}", config_.tls.certificates.size()), "tls.certificates",
-                keys, certificate);
-    config_.tls.certificates.push_back(certificate);
+    Target target;
+    ReadElement(item, fmt::format("{}.{}", path, targets.size()), path, keys, target);
+    targets.push_back(std::move(target));
   }
 }
 

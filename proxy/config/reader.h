@@ -66,8 +66,9 @@ class ConfigReader {
 
  private:
   void ReadTable(const toml::table& table, const std::string& prefix);
-  void ReadListeners(const toml::node& node);
-  void ReadCertificates(const toml::node& node);
+  template <typename Target>
+  void ReadElements(const toml::node& node, const std::string& path, const std::vector<Key<Target>>& keys,
+                    std::vector<Target>& targets);
   void ReadParams(const toml::node& node, const std::string& path);
   template <typename Target>
   void ReadElement(const toml::node& node, const std::string& path, const std::string& shown,

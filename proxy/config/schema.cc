@@ -19,16 +19,6 @@ using absl::Seconds;
 
 constexpr uint64_t kKiB = 1024, kMiB = 1024 * kKiB, kGiB = 1024 * kMiB;
 
-bool IsAlnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-// RFC 9110 §5.6.2: field names and cookie names.
-bool IsToken(std::string_view text) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::all_of(text.begin(), text.end(),
-                                      [&](char c) { return IsAlnum(c) || kMarks.find(c) != kMarks.npos; });
-}
-bool IsTokenOrNone(std::string_view text) { return text.empty() || IsToken(text); }
-
 bool IsPrintable(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
 }
@@ -53,11 +43,6 @@ bool IsScriptName(std::string_view text) {
                           text.find("..") == text.npos);
 }
 
-std::string Lower(std::string text) {
-  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return text;
-}
-
 void ServerKeys(std::vector<Key<Config>>& keys) {
   using C = Config;
   keys.push_back(IntegerKey<C>(
@@ -69,19 +54,8 @@ void ServerKeys(std::vector<Key<Config>>& keys) {
       "server.drain_timeout", Seconds(0), Hours(1),
       [](C & c) -> auto& { return c.dataplane.drain_timeout; }));
   keys.push_back({"server.trusted_proxies", [](const Value& value, C& c, Complaints& complaints) {
-                    const auto items = value.AsList();
-                    if (!items) return complaints.Expected(value, "a list of addresses and networks");
-                    std::vector<std::string> networks;
-                    for (const Value& item : *items) {
-                      const std::array<std::string, 1> text = {item.AsString().value_or("")};
-                      if (AddressSet::Parse(text).ok()) {
-                        networks.push_back(text[0]);
-                      } else {
-                        complaints.Expected(item,
-                                            "an address, a network such as \"10.0.0.0/8\", or \"unix:\"");
-                      }
-                    }
-                    c.dataplane.trusted_proxies = networks;
+                    if (auto networks = ReadNetworks(value, complaints))
+                      c.dataplane.trusted_proxies = *std::move(networks);
                   }});
   keys.push_back(TextKey<C>(
       "server.pool_header", "the name of a header field, or \"\" for none", IsTokenOrNone,
@@ -184,46 +158,6 @@ void PoolKeys(PoolId id, std::vector<Key<Config>>& keys) {
   duration("total_timeout", Seconds(0), &PoolSettings::total_timeout);
 }
 
-void SplitKeys(std::vector<Key<Config>>& keys) {
-  using C = Config;
-  keys.push_back(
-      {"split.key", [](const Value& value, C& c, Complaints& complaints) {
-         const Words<SplitKey> words = {
-             {"cookie", SplitKey::kCookie}, {"address", SplitKey::kAddress}, {"none", SplitKey::kNone}};
-         const std::string text = value.AsString().value_or("");
-         for (const auto& [word, meaning] : words) {
-           if (text == word) return void(c.dataplane.split.key = meaning);
-         }
-         if (!text.starts_with("header:") || !IsToken(text.substr(7))) {
-           const auto near = Suggest(text, {"cookie", "address", "none"});
-           return complaints.Expected(value, "\"cookie\", \"address\", \"header:NAME\" or \"none\"" +
-                                                 (near ? fmt::format("; did you mean \"{}\"?", *near) : ""));
-         }
-         c.dataplane.split.key = SplitKey::kHeader;
-         c.dataplane.split.header = Lower(text.substr(7));
-       }});
-  keys.push_back(TextKey<C>(
-      "split.cookie_name", "the name of a cookie", IsToken,
-      [](C & c) -> auto& { return c.dataplane.split.cookie_name; }));
-  keys.push_back(DurationKey<C>(
-      "split.cookie_max_age", Minutes(1), Hours(24 * 400),
-      [](C & c) -> auto& { return c.dataplane.split.cookie_max_age; }));
-  keys.push_back({"split.override_header", [](const Value& value, C& c, Complaints& complaints) {
-                    const auto text = value.AsString();
-                    if (!text || !IsTokenOrNone(*text)) {
-                      return complaints.Expected(value, "the name of a header field, or \"\" for none");
-                    }
-                    c.dataplane.split.override_header = Lower(*text);
-                  }});
-  keys.push_back(TextKey<C>(
-      "split.override_cookie", "the name of a cookie, or \"\" for none", IsTokenOrNone,
-      [](C & c) -> auto& { return c.dataplane.split.override_cookie; }));
-  keys.push_back(BooleanKey<C>(
-      "rescue.enabled", [](C & c) -> auto& { return c.dataplane.rescue.enabled; }));
-  keys.push_back(PercentKey<C>(
-      "rescue.budget", 0, 1, [](C & c) -> auto& { return c.dataplane.rescue.budget; }));
-}
-
 // A user's name or number.
 std::optional<uint32_t> ParseUser(const std::string& text) {
   uint32_t uid = 0;
@@ -287,6 +221,30 @@ void OperatingKeys(std::vector<Key<Config>>& keys) {
 }
 
 }  // namespace
+
+bool IsToken(std::string_view text) {
+  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [&](char c) { return IsAlnum(c) || kMarks.find(c) != kMarks.npos; });
+}
+
+std::optional<std::vector<std::string>> ReadNetworks(const Value& value, Complaints& complaints) {
+  const auto items = value.AsList();
+  if (!items) {
+    complaints.Expected(value, "a list of addresses and networks");
+    return std::nullopt;
+  }
+  std::vector<std::string> networks;
+  for (const Value& item : *items) {
+    const std::array<std::string, 1> text = {item.AsString().value_or("")};
+    if (AddressSet::Parse(text).ok()) {
+      networks.push_back(text[0]);
+    } else {
+      complaints.Expected(item, "an address, a network such as \"10.0.0.0/8\", or \"unix:\"");
+    }
+  }
+  return networks;
+}
 
 std::string ListWords(const std::vector<std::string>& words) {
   std::string text;

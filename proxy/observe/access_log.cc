@@ -109,6 +109,7 @@ void AccessLog::Append(const AccessRecord& record) {
   PutMillis(R"(,"queue_ms":)", record.queue_ns);
   PutRoute(record);
   PutBool(R"(,"forced":)", record.forced);
+  PutBool(R"(,"pinned":)", record.pinned);
   PutBool(R"(,"rescued":)", record.rescued);
   PutText(R"(,"error":)", record.error, kWordLimit);
   PutTextIfAny(R"(,"request_id":)", record.request_id, kTraceLimit);

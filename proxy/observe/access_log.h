@@ -33,6 +33,7 @@ struct AccessRecord {
   Role role = Role::kStable;
   uint32_t epoch = 0;
   bool forced = false;           // routed by an override header or cookie
+  bool pinned = false;           // to stable, by [[split.pin]]
   bool rescued = false;          // the canary failed, stable answered
   std::string_view error;        // reason ("read_timeout", "client_left"); "": none
   std::string_view request_id;   // X-Request-Id; left out when ""

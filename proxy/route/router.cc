@@ -14,22 +14,52 @@ constexpr size_t kIdDigits = 16;
 // more evenly than those of any other step (Knuth, TAOCP 6.4).
 constexpr uint64_t kGoldenStep = 0x9E3779B9;
 
-std::optional<Role> RoleNamed(std::string_view word) {
+// Takes as long whatever the difference is; the length is no secret.
+bool SameSecret(std::string_view given, std::string_view secret) {
+  if (given.size() != secret.size()) return false;
+  unsigned difference = 0;
+  for (size_t i = 0; i < secret.size(); ++i) difference |= static_cast<unsigned>(given[i] ^ secret[i]);
+  return difference == 0;
+}
+
+// "canary", or "canary:SECRET" where there is one.
+std::optional<Role> RoleNamed(std::string_view value, const SplitSettings& settings) {
+  const size_t colon = std::min(value.find(':'), value.size());
+  const std::string_view word = value.substr(0, colon);
+  const bool secret = !settings.override_secret.empty();
+  if (secret && !SameSecret(value.substr(std::min(colon + 1, value.size())), settings.override_secret))
+    return std::nullopt;
+  if (!secret && colon != value.size()) return std::nullopt;
   if (word == Name(Role::kStable)) return Role::kStable;
   if (word == Name(Role::kCanary)) return Role::kCanary;
   return std::nullopt;
 }
 
-std::optional<Role> Override(const Request& request, const SplitSettings& settings) {
+std::optional<Role> Override(const Request& request, const EffectiveClient& client,
+                             const SplitSettings& settings) {
+  std::optional<Role> role;
   if (!settings.override_header.empty()) {
-    if (const auto word = request.Find(settings.override_header)) {
-      if (const auto role = RoleNamed(*word)) return role;
-    }
+    if (const auto value = request.Find(settings.override_header)) role = RoleNamed(*value, settings);
   }
-  if (!settings.override_cookie.empty()) {
-    if (const auto word = FindCookie(request, settings.override_cookie)) return RoleNamed(*word);
+  if (!role && !settings.override_cookie.empty()) {
+    if (const auto value = FindCookie(request, settings.override_cookie)) role = RoleNamed(*value, settings);
   }
-  return std::nullopt;
+  if (!role || settings.override_from.empty()) return role;
+  return settings.override_from.ContainsPeer(client.address) ? role : std::nullopt;
+}
+
+// "/shop" is "/shop" and "/shop/cart", not "/shopping".
+bool IsBelow(std::string_view path, std::string_view folder) {
+  if (!path.starts_with(folder)) return false;
+  return folder.ends_with('/') || path.size() == folder.size() || path[folder.size()] == '/';
+}
+
+bool IsPinned(const Request& request, const std::vector<PinRule>& pins) {
+  return std::any_of(pins.begin(), pins.end(), [&](const PinRule& pin) {
+    const auto& methods = pin.methods;
+    return IsBelow(request.path(), pin.path) &&
+           (methods.empty() || std::find(methods.begin(), methods.end(), request.method()) != methods.end());
+  });
 }
 
 std::optional<uint64_t> ParseId(std::string_view text) {
@@ -80,9 +110,11 @@ RouteDecision Route(const Request& request, const EffectiveClient& client, const
     decision.pool = split.stable_pool();
     return decision;
   }
-  if (const auto role = Override(request, settings)) {
+  if (const auto role = Override(request, client, settings)) {
     decision.role = *role;
     decision.forced = true;
+  } else if (!split.canary_weight.is_zero() && IsPinned(request, settings.pins)) {
+    decision.pinned = true;
   } else if (split.canary_weight == Weight::All()) {
     decision.role = Role::kCanary;
   } else if (!split.canary_weight.is_zero()) {

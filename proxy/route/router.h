@@ -33,12 +33,16 @@ struct RouteDecision {
   Role role = Role::kStable;
   PoolId pool = PoolId::kBlue;
   bool forced = false;             // by override: never part of a verdict
+  bool pinned = false;             // to stable, by a rule: no part of it either
   std::optional<uint64_t> new_id;  // the client has none yet: send SetCookieLine
 };
 
 // - While the canary's pool is drained everything goes to stable.
 // - Override: settings.override_header, then settings.override_cookie, with the
-//   value "stable" or "canary"; any other value is ignored. Works at every weight.
+//   value "stable" or "canary"; any other value is ignored. Works at every
+//   weight. With settings.override_from only from these clients, with
+//   settings.override_secret only as "canary:SECRET" (compared in constant time).
+// - Pins: what one of settings.pins matches is stable's.
 // - At weight 0 and at 100 % nothing else is looked at and no ticket is drawn.
 // - kCookie: the id in settings.cookie_name, 16 lower-case hex digits; anything
 //   else is no id. A visitor without one is given an id whose place in the

@@ -56,7 +56,7 @@ struct Observation {
   bool has_latency : 1 = true;
   bool error : 1 = false;   // 5xx, a backend error, or a fatal on stderr
   bool slow : 1 = false;    // over the latency limit
-  bool forced : 1 = false;  // routed by an override: never part of a verdict
+  bool forced : 1 = false;  // routed by an override or a pin: never part of a verdict
   bool client_left : 1 = false;
 };
 static_assert(sizeof(Observation) <= 40);

@@ -113,6 +113,13 @@ correction = [-1, 0]
 [split]
 key = "header:X-Tenant"
 override_header = ""
+override_from = ["192.0.2.0/24", "unix:"]
+override_secret = "0123456789abcdef"
+[[split.pin]]
+path = "/checkout"
+methods = ["POST", "PUT"]
+[[split.pin]]
+path = "/admin/"
 [rescue]
 enabled = false
 budget = "2%"
@@ -174,6 +181,15 @@ directory = "/tmp/state"
   EXPECT_EQ(dataplane.split.key, SplitKey::kHeader);
   EXPECT_EQ(dataplane.split.header, "x-tenant");
   EXPECT_EQ(dataplane.split.override_header, "");
+  EXPECT_TRUE(dataplane.split.override_from.ContainsPeer("192.0.2.200"));
+  EXPECT_TRUE(dataplane.split.override_from.ContainsPeer(""));
+  EXPECT_FALSE(dataplane.split.override_from.ContainsPeer("198.51.100.1"));
+  EXPECT_EQ(dataplane.split.override_secret, "0123456789abcdef");
+  ASSERT_EQ(dataplane.split.pins.size(), 2u);
+  EXPECT_EQ(dataplane.split.pins[0].path, "/checkout");
+  EXPECT_EQ(dataplane.split.pins[0].methods, (std::vector<std::string>{"POST", "PUT"}));
+  EXPECT_EQ(dataplane.split.pins[1].path, "/admin/");
+  EXPECT_TRUE(dataplane.split.pins[1].methods.empty());
   EXPECT_FALSE(config.dataplane.rescue.enabled);
   EXPECT_DOUBLE_EQ(config.dataplane.rescue.budget, 0.02);
   EXPECT_EQ(dataplane.access_log.target, AccessLogTarget::kFile);
@@ -266,6 +282,36 @@ TEST(ConfigTest, SaysWhenASectionIsNoSection) {
             "            ^\n"
             "serin.toml:2:1: listen is one section; write [[listen]], there may be several\n"
             "  [listen]\n"
+            "  ^\n");
+}
+
+TEST(ConfigTest, PinsAndOverridesAreSaidPlainly) {
+  EXPECT_EQ(Complaints(Complete("[split]\noverride_secret = \"short\"\noverride_from = [\"home\"]\n"
+                                "[[split.pin]]\n[[split.pin]]\npath = \"checkout\"\nmethods = [\"post\"]\n"
+                                "[[split.pin]]\nmethod = \"POST\"\n")),
+            "serin.toml:2:19: split.override_secret is \"short\"; expected 16 to 128 letters, digits, \"-\", "
+            "\"_\" or "
+            "\".\", or \"\" for none\n"
+            "  override_secret = \"short\"\n"
+            "                    ^\n"
+            "serin.toml:3:18: split.override_from is \"home\"; expected an address, a network such as "
+            "\"10.0.0.0/8\", or \"unix:\"\n"
+            "  override_from = [\"home\"]\n"
+            "                   ^\n"
+            "serin.toml:4:1: [[split.pin]] keeps everything on stable; expected \"path\" or \"methods\"\n"
+            "  [[split.pin]]\n"
+            "  ^\n"
+            "serin.toml:6:8: split.pin.path is \"checkout\"; expected a path such as \"/checkout\"\n"
+            "  path = \"checkout\"\n"
+            "         ^\n"
+            "serin.toml:7:12: split.pin.methods is \"post\"; expected a method in capitals such as \"POST\"\n"
+            "  methods = [\"post\"]\n"
+            "             ^\n"
+            "serin.toml:8:1: [[split.pin]] keeps everything on stable; expected \"path\" or \"methods\"\n"
+            "  [[split.pin]]\n"
+            "  ^\n"
+            "serin.toml:9:1: unknown key \"method\" in [[split.pin]]; did you mean \"methods\"?\n"
+            "  method = \"POST\"\n"
             "  ^\n");
 }
 

@@ -197,5 +197,46 @@ class StickySplitTest(SerinCase):
         self.assertEqual(daemon.get("/", headers=[("X-Serin-Route", "stable")]).header("X-Serin-Pool"), "blue")
 
 
+class OverrideAndPinTest(SerinCase):
+    def setUp(self):
+        super().setUp()
+        self.fakes_for_pools()
+
+    def pool(self, daemon, headers=(), target="/", **kwargs):
+        return daemon.get(target, headers=list(headers), **kwargs).header("X-Serin-Pool")
+
+    def test_overrides_are_heard_from_trusted_addresses_who_know_the_secret(self):
+        secret = "correct-horse-battery"
+        daemon = self.serin({"server": {"pool_header": "X-Serin-Pool"},
+                             "split": {"override_from": ["192.0.2.0/24"], "override_secret": secret}})
+        inside, outside = ("X-Forwarded-For", "192.0.2.9"), ("X-Forwarded-For", "198.51.100.9")
+        for client, value, pool in ((inside, "canary:" + secret, "green"), (inside, "canary", "blue"),
+                                    (inside, "canary:" + secret[:-1] + "x", "blue"),
+                                    (outside, "canary:" + secret, "blue")):
+            self.assertEqual(self.pool(daemon, [client, ("X-Serin-Route", value)]), pool, (client, value))
+            self.assertEqual(self.pool(daemon, [client, ("Cookie", "serin_route=" + value)]), pool, (client, value))
+
+    def test_pinned_requests_stay_on_stable_and_are_no_part_of_the_verdict(self):
+        log = self.path("access.log")
+        daemon = self.serin({"server": {"pool_header": "X-Serin-Pool"},
+                             "split": {"pin": [{"path": "/checkout", "methods": ["POST"]}, {"path": "/cart"}]},
+                             "access_log": {"target": "file", "path": log}})
+        daemon.set_weight(100)
+        for method, target, pool in (("POST", "/checkout/pay", "blue"), ("GET", "/checkout/pay", "green"),
+                                     ("GET", "/cart", "blue"), ("GET", "/cart/%2e%2e/shop", "green"),
+                                     ("GET", "/shop/%2e%2e/cart", "blue"), ("GET", "/carts", "green")):
+            self.assertEqual(self.pool(daemon, target=target, method=method), pool, (method, target))
+        wait_for(lambda: daemon.status()["pools"]["green"]["requests"] == 3)
+        status = daemon.status()
+        self.assertEqual((status["pools"]["blue"]["requests"], status["weight"]["observed"]), (0, 1))
+
+        def lines():
+            with open(log, encoding="utf-8") as file:
+                return [(line["target"], line["pool"], line["pinned"]) for line in map(json.loads, file)]
+        wait_for(lambda: len(lines()) == 6, 10, "six lines")
+        for line in (("/checkout/pay", "blue", True), ("/checkout/pay", "green", False), ("/cart", "blue", True)):
+            self.assertIn(line, lines())
+
+
 if __name__ == "__main__":
     main()

@@ -77,7 +77,7 @@ TEST_F(AccessLogTest, WritesOneObjectPerRequest) {
       R"({"time":"2025-12-31T23:59:59.042Z","client":"203.0.113.7","method":"GET",)"
       R"("host":"example.org:8080","target":"/a?b=c","protocol":"HTTP/1.1","status":200,"bytes_sent":1234,)"
       R"("bytes_received":5,"duration_ms":12.346,"backend_ms":0.999,"queue_ms":0.000,"pool":"green",)"
-      R"("role":"canary","epoch":7,"forced":false,"rescued":false,"error":null})");
+      R"("role":"canary","epoch":7,"forced":false,"pinned":false,"rescued":false,"error":null})");
 }
 
 TEST_F(AccessLogTest, LeavesOutWhatTheRequestDidNotCarryAndNullsWhatDidNotHappen) {
@@ -91,7 +91,7 @@ TEST_F(AccessLogTest, LeavesOutWhatTheRequestDidNotCarryAndNullsWhatDidNotHappen
   record.traceparent = "00-0af7-b7ad-01";
   record.user_agent = "curl \"8\"";
   record.referer = "http://x/";
-  record.forced = record.rescued = true;
+  record.forced = record.pinned = record.rescued = true;
   log.Append(record);
   log.Flush();
   const auto lines = Lines(path_);
@@ -108,6 +108,7 @@ TEST_F(AccessLogTest, LeavesOutWhatTheRequestDidNotCarryAndNullsWhatDidNotHappen
   EXPECT_EQ(second["user_agent"], "curl \"8\"");
   EXPECT_EQ(second["referer"], "http://x/");
   EXPECT_EQ(second["forced"], true);
+  EXPECT_EQ(second["pinned"], true);
   EXPECT_EQ(second["rescued"], true);
 }
 

@@ -228,5 +228,85 @@ TEST(SetCookieLineTest, IsReadableByTheServerOnlyAndForTheWholeSite) {
   EXPECT_EQ(line, "serin_id=ffffffffffffffff; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax; Secure");
 }
 
+TEST_F(RouterTest, WithASecretOnlyWhoKnowsItOverrides) {
+  settings.override_secret = "0123456789abcdef";
+  split.canary_weight = Weight::Zero();
+  for (const char* value : {"canary", "canary:", "canary:0123456789abcdeF", "canary:0123456789abcdef0",
+                            "0123456789abcdef", "canary:0123456789abcdef:"}) {
+    request.Clear();
+    request.AddField("x-serin-route", value);
+    EXPECT_FALSE(Decide().forced) << value;
+    SetCookie(std::string("serin_route=") + value);
+    EXPECT_FALSE(Decide().forced) << value;
+  }
+  SetCookie("serin_route=canary:0123456789abcdef");
+  EXPECT_EQ(Decide().role, Role::kCanary);
+  request.AddField("x-serin-route", "stable:0123456789abcdef");
+  EXPECT_EQ(Decide().role, Role::kStable);
+  EXPECT_TRUE(Decide().forced);
+}
+
+TEST_F(RouterTest, WithoutASecretNoneMayBeGiven) {
+  request.AddField("x-serin-route", "canary:0123456789abcdef");
+  EXPECT_FALSE(Decide().forced);
+}
+
+TEST_F(RouterTest, OnlyTrustedClientsOverrideWhereTheyAreNamed) {
+  const std::vector<std::string> office = {"192.0.2.0/24"};
+  settings.override_from = *AddressSet::Parse(office);
+  request.AddField("x-serin-route", "canary");
+  client.address = "198.51.100.7";
+  EXPECT_FALSE(Decide().forced);
+  client.address = "";
+  EXPECT_FALSE(Decide().forced) << "a local peer that names no client";
+  client.address = "192.0.2.7";
+  EXPECT_TRUE(Decide().forced);
+  EXPECT_EQ(Decide().role, Role::kCanary);
+}
+
+TEST_F(RouterTest, PinsKeepRequestsOnStableAtEveryWeight) {
+  settings.pins = {{"/checkout", {"POST", "PUT"}}, {"/admin/", {}}};
+  const auto pinned = [this](std::string_view method, std::string_view path) {
+    request.Clear();
+    request.set_method(method);
+    request.set_path(path);
+    const RouteDecision decision = Decide();
+    EXPECT_FALSE(decision.forced);
+    EXPECT_EQ(decision.role, decision.pinned ? Role::kStable : Role::kCanary) << path;
+    EXPECT_EQ(decision.pool, decision.pinned ? PoolId::kBlue : PoolId::kGreen);
+    EXPECT_FALSE(decision.pinned && decision.new_id);
+    return decision.pinned;
+  };
+  split.canary_weight = Weight::All();
+  EXPECT_TRUE(pinned("POST", "/checkout"));
+  EXPECT_TRUE(pinned("PUT", "/checkout/pay"));
+  EXPECT_FALSE(pinned("GET", "/checkout"));
+  EXPECT_FALSE(pinned("POST", "/checkouts"));
+  EXPECT_FALSE(pinned("POST", "/Checkout"));
+  EXPECT_TRUE(pinned("GET", "/admin/"));
+  EXPECT_TRUE(pinned("POST", "/admin/users"));
+  EXPECT_FALSE(pinned("GET", "/admin"));
+  request.Clear();
+  request.set_method("POST");
+  request.set_path("/checkout");
+  request.AddField("x-serin-route", "canary");
+  EXPECT_EQ(Decide().role, Role::kCanary) << "a tester may";
+  split.canary_weight = Weight::Zero();
+  request.Clear();
+  request.set_path("/admin/x");
+  EXPECT_FALSE(Decide().pinned) << "it is stable's anyway";
+}
+
+TEST_F(RouterTest, ADrainedCanaryGetsNothingWhateverIsAskedFor) {
+  split.canary_weight = Weight::All();
+  split.drains = 1;
+  request.AddField("x-serin-route", "canary");
+  EXPECT_EQ(Decide().role, Role::kStable);
+  EXPECT_EQ(Decide().pool, PoolId::kBlue);
+  EXPECT_FALSE(Decide().forced);
+  split.drains = 2;
+  EXPECT_EQ(Decide().pool, PoolId::kGreen);
+}
+
 }  // namespace
 }  // namespace serin
