@@ -18,7 +18,7 @@ from scenarios import SCENARIOS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 IDLE_CONNECTIONS = 10000
-REPEATS = 3  # of a round that others disturbed; after that it counts, and is marked
+REPEATS = 3  # of a round that others disturbed; after that it counts
 
 
 class Setting:
@@ -70,12 +70,11 @@ def one_round(setting, scenario, proxy, pools, options):
     for _ in range(REPEATS):
         with measure.Window(proxy.pids(), pools.pids()) as window:
             result = scenario.load(setting, proxy.url(scenario.protocol), options.seconds)
-        disturbed = window.foreign > options.foreign / 100
-        if not disturbed:
+        if window.foreign <= options.foreign / 100:
             break
         print("  %s: others used %.0f %% of the machine" % (proxy.name, window.foreign * 100), file=sys.stderr)
     return {"cpu": window.cpu, "requests": result.requests, "per_second": result.requests / result.seconds,
-            "p50_us": result.p50_us, "p99_us": result.p99_us, "disturbed": disturbed}
+            "p50_us": result.p50_us, "p99_us": result.p99_us, "foreign": window.foreign}
 
 
 def count_calls(setting, scenario, proxy, options):
@@ -179,6 +178,7 @@ def main():
     if options.report:
         for name, results in everything.items():
             print(report.table(SCENARIOS[name], results))
+    print(report.summary(SCENARIOS, everything))
     if options.plot:
         with open(options.plot, "w", encoding="utf-8") as file:
             file.write(report.plot(SCENARIOS, everything))

@@ -47,24 +47,43 @@ def spread(values, digits):
 
 def table(scenario, results):
     lines = ["### %s (`%s`)" % (scenario.title, scenario.name), "",
-             "| | %s, median (range) | requests/s | p50 µs | p99 µs | system calls/request | rounds, disturbed |"
+             "| | %s, median (range) | requests/s | p50 µs | p99 µs | system calls/request | rounds | others used |"
              % unit(scenario),
-             "|-|-|-|-|-|-|-|"]
+             "|-|-|-|-|-|-|-|-|"]
     for name, rounds in results.items():
         digits = 2 if scenario.idle else 0 if scenario.megabytes else 1
 
         def median(key, form="%.0f", rounds=rounds):
             values = [r[key] for r in rounds if r.get(key)]
             return form % statistics.median(values) if values else "–"
-        disturbed = sum(r.get("disturbed", False) for r in rounds)
-        lines.append("| %s | %s | %s | %s | %s | %s | %d, %d |" % (
+        foreign = statistics.median(r.get("foreign", 0) for r in rounds) * 100
+        lines.append("| %s | %s | %s | %s | %s | %s | %d | %.0f %% |" % (
             name, spread(costs(scenario, rounds), digits), median("per_second"), median("p50_us"), median("p99_us"),
-            median("calls", "%.2f"), len(rounds), disturbed))
+            median("calls", "%.2f"), len(rounds), foreign))
     verdict = judged(scenario, results)
     if verdict:
         ratio, peer, target = verdict
         against = ", target %.2f: %s" % (target, "met" if ratio <= target else "**missed**") if target else ""
         lines += ["", "%s / %s in the same round, median: %.2f%s" % (scenario.proxies[0].name, peer, ratio, against)]
+    return "\n".join(lines) + "\n"
+
+
+def summary(scenarios, everything):
+    """One line for each scenario: medians, and how the first proxy stands to the peer it is compared with."""
+    names = ("serin", "nginx", "haproxy", "h2o", "floor")
+    lines = ["| µs of CPU time | %s | ratio | target |" % " | ".join(names), "|-" * (len(names) + 3) + "|"]
+    for name, results in everything.items():
+        scenario = scenarios[name]
+        digits = 2 if scenario.idle else 0 if scenario.megabytes else 1
+        subject = scenario.proxies[0].name
+        medians = {n: "%.*f" % (digits, statistics.median(costs(scenario, rounds))) for n, rounds in results.items()}
+        cells = [medians.get(subject if n == "serin" else n, "–") for n in names]
+        verdict = judged(scenario, results)
+        ratio = "%.2f × %s" % verdict[:2] if verdict else "–"
+        target = "–" if not verdict or not verdict[2] else "≤ %.2f: %s" % (
+            verdict[2], "met" if verdict[0] <= verdict[2] else "**missed**")
+        title = scenario.title + (", per MB" if scenario.megabytes else " (KB)" if scenario.idle else "")
+        lines.append("| %s | %s | %s | %s |" % (title, " | ".join(cells), ratio, target))
     return "\n".join(lines) + "\n"
 
 
