@@ -173,7 +173,7 @@ http {
   access_log %s;
   client_body_temp_path %s; fastcgi_temp_path %s; proxy_temp_path %s; uwsgi_temp_path %s; scgi_temp_path %s;
   keepalive_requests 100000000; client_body_buffer_size 128k; client_max_body_size 100m;
-  ssl_certificate %s; ssl_certificate_key %s; ssl_session_cache shared:tls:10m;
+  ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate %s; ssl_certificate_key %s; ssl_session_cache shared:tls:10m;
   upstream pools { %s keepalive 512; }
   %s
   server {
