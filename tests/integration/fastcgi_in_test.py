@@ -251,6 +251,83 @@ class OneLineTest(FrontCase):
         self.assertEqual((lines[0]["client"], lines[0]["protocol"]), ("127.0.0.1", "FastCGI"))
 
 
+class OtherSitesTest(FrontCase):
+    """Sites that send more, less or other params than the shipped file."""
+
+    SITES = {
+        # Debian's default site, with its snippet.
+        "debian": "location / { try_files $uri $uri/ /index.php$is_args$args; } "
+                  "location ~ \\.php$ { %(snippet)s fastcgi_pass unix:%(serin)s; }",
+        # One script for everything, and params of the site's own.
+        "front": "location / { include /etc/nginx/fastcgi_params; fastcgi_param SCRIPT_FILENAME %(root)s/index.php; "
+                 "fastcgi_param SCRIPT_NAME /index.php; fastcgi_param APP_ENV staging; fastcgi_param EMPTY ''; "
+                 "fastcgi_param APP_DATA %(root)s/../data; fastcgi_param APP_URL http://x%(root)s/y; "
+                 "fastcgi_param PHP_VALUE 'precision=7'; fastcgi_pass unix:%(serin)s; }",
+        # No script at all: Serin looks for it below the pool's root.
+        "no-script": "location / { include /etc/nginx/fastcgi_params; fastcgi_pass unix:%(serin)s; }",
+        # The least there can be.
+        "least": "location / { fastcgi_param REQUEST_METHOD $request_method; fastcgi_param REQUEST_URI $request_uri; "
+                 "fastcgi_pass unix:%(serin)s; }",
+        "nothing": "location / { fastcgi_pass unix:%(serin)s; }",
+        "large": "large_client_header_buffers 4 60k; "
+                 "location / { include /etc/nginx/fastcgi.conf; fastcgi_pass unix:%(serin)s; }",
+    }
+
+    def conf(self):
+        with open("/etc/nginx/snippets/fastcgi-php.conf") as file:
+            snippet = file.read().replace("include fastcgi.conf;", "include /etc/nginx/fastcgi.conf;")
+        values = {"snippet": snippet, "serin": self.path("fastcgi.sock"), "root": self.roots["blue"]}
+        self.doors = {name: "unix:" + self.path(name + "-site.sock") for name in self.SITES}
+        return super().conf() + "".join("server { listen %s; root %s; index index.php; %s }\n" % (
+            self.doors[name], self.roots["blue"], site % values) for name, site in self.SITES.items())
+
+    def ask(self, name, target, **kwargs):
+        response = fetch(self.doors[name], target, **kwargs)
+        self.assertEqual(response.status, 200, "%s %s: %s" % (name, target, response))
+        return json.loads(response.text)
+
+    def test_each_finds_its_script_in_the_chosen_release(self):
+        for percent, pool in ((0, "blue"), (100, "green")):
+            self.daemon.set_weight(percent)
+            root = self.roots[pool]
+            for name, target, script in (
+                    ("debian", "/report.php?a=1", "report.php"), ("debian", "/blog/", "blog/index.php"),
+                    ("debian", "/pretty/link?a=1", "index.php"), ("front", "/report.php?a=1", "index.php"),
+                    ("no-script", "/report.php?a=1", "report.php"), ("no-script", "/pretty/link?a=1", "index.php"),
+                    ("least", "/report.php?a=1", "report.php"), ("least", "/pretty/link?a=1", "index.php"),
+                    ("large", "/report.php?a=1", "report.php")):
+                with self.subTest("%s %s on %s" % (name, target, pool)):
+                    seen = self.ask(name, target, method="POST", headers=[FORM], body=b"x=y")
+                    server = seen["server"]
+                    self.assertEqual((seen["file"], seen["length"]), (os.path.join(root, script), 3))
+                    self.assertEqual((server["SCRIPT_FILENAME"], server["DOCUMENT_ROOT"]), (seen["file"], root))
+                    self.assertEqual((server["REQUEST_URI"], seen["get"]), (target, {"a": "1"} if "?" in target else []))
+                    # CONTENT_TYPE is nginx's to send.
+                    self.assertEqual(seen["post"], [] if name == "least" else {"x": "y"})
+
+    def test_params_of_the_site_reach_the_script(self):
+        self.daemon.set_weight(100)
+        server = self.ask("front", "/")["server"]
+        self.assertEqual((server["APP_ENV"], server["EMPTY"]), ("staging", ""))
+        self.assertEqual(server["APP_DATA"], self.roots["green"] + "/../data", "below the root: moved with it")
+        self.assertEqual(server["APP_URL"], "http://x%s/y" % self.roots["blue"], "not a path: left alone")
+
+    def test_a_request_without_a_method_is_refused(self):
+        self.assertEqual(fetch(self.doors["nothing"], "/").status, 400)
+        self.assertEqual(self.ask("least", "/")["file"], self.roots["blue"] + "/index.php")
+
+    def test_very_large_heads(self):
+        cookie, query = "c=" + "x" * 40000, "q=" + "y" * 12000
+        server = self.ask("large", "/?" + query, headers=[("Cookie", cookie)])["server"]
+        self.assertEqual((server["HTTP_COOKIE"], server["QUERY_STRING"]), (cookie, query))
+        many = [("X-%d" % i, "v" * 300) for i in range(100)]
+        server = self.ask("large", "/", headers=many)["server"]
+        self.assertEqual([server["HTTP_X_%d" % i] for i in range(100)], ["v" * 300] * 100)
+        self.assertEqual(fetch(self.doors["large"], "/?q=" + "y" * 20000).status, 414)
+        # Beyond 60 KiB; beyond 64, which is a record, nginx itself gives up.
+        self.assertEqual(fetch(self.doors["large"], "/", headers=[("A", "x" * 31000), ("B", "x" * 31000)]).status, 431)
+
+
 class StaticFilesTest(FrontCase):
     def test_files_of_both_releases_are_served_whichever_pool_is_asked(self):
         for pool in ("blue", "green"):
