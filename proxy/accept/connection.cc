@@ -130,7 +130,7 @@ void Connection::ReadTls() {
     host_.cipher.clear();
     size_t n = 0;
     const TlsStream::Result result = tls_->Receive(host_.scratch, n, host_.cipher);
-    if (!host_.cipher.empty()) SendRaw(host_.cipher);
+    if (!host_.cipher.empty()) SendReply(host_.cipher);
     if (state_ != State::kOpen) return;
     switch (result) {
       case TlsStream::Result::kBytes:

@@ -132,6 +132,7 @@ class Connection final : public SessionOutput, private TimerWheel::Entry, privat
   void SendGathered();
   void EncryptGathered();
   void SendRaw(std::string_view bytes);
+  void SendReply(std::string_view bytes);
   void KeepUnsent(std::string_view bytes);
   void CountSent(size_t bytes) {
     sent_ += bytes;

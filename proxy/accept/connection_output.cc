@@ -154,6 +154,14 @@ void Connection::SendRaw(std::string_view bytes) {
   unsent_.append(bytes.substr(taken));
 }
 
+// What TLS itself has to say. The session's bytes have their own bound; who makes
+// us say more than this beside them and does not read it is up to no good.
+void Connection::SendReply(std::string_view bytes) {
+  constexpr size_t kUnreadReplies = 256 * 1024;
+  SendRaw(bytes);
+  if (unsent_.size() - unsent_offset_ > limits_.send_buffer + kUnreadReplies) Drop();
+}
+
 void Connection::CloseTls() {
   host_.cipher.clear();
   tls_->Close(host_.cipher);

@@ -17,6 +17,19 @@ int WriteToSink(BIO* bio, const char* data, size_t size, size_t* written) {
 
 namespace {
 
+// How often one Receive reads the socket. Who sends without a pause what is no
+// data, such as key updates, must not keep the worker from its other connections.
+constexpr int kReads = 4;
+
+// Before a read of the socket: nothing may be read when none is left.
+long LimitReads(BIO* bio, int operation, const char*, size_t, int, long, int result, size_t*) {
+  if (operation != BIO_CB_READ) return result;
+  int& left = *reinterpret_cast<int*>(BIO_get_callback_arg(bio));
+  if (left-- > 0) return result;
+  BIO_set_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY);
+  return -1;
+}
+
 long ControlSink(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
 
 const BIO_METHOD* SinkMethod() {
@@ -44,6 +57,8 @@ std::unique_ptr<TlsStream> TlsStream::Make(std::shared_ptr<const TlsContext> con
   }
   BIO_set_data(sink, stream.get());
   BIO_set_init(sink, 1);
+  BIO_set_callback_ex(source, LimitReads);
+  BIO_set_callback_arg(source, reinterpret_cast<char*>(&stream->reads_left_));
   SSL_set_bio(ssl, source, sink);
   SSL_set_accept_state(ssl);
   return stream;
@@ -54,6 +69,7 @@ TlsStream::~TlsStream() { SSL_free(ssl_); }
 TlsStream::Result TlsStream::Receive(std::span<char> out, size_t& received, std::string& reply) {
   ERR_clear_error();
   sink_ = &reply;
+  reads_left_ = kReads;
   received = 0;
   const int ok = SSL_read_ex(ssl_, out.data(), out.size(), &received);
   const int error = ok == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_, ok);

@@ -44,6 +44,7 @@ class TlsStream {
   std::shared_ptr<const TlsContext> context_;  // its server-name callback points into it
   SSL* ssl_;
   std::string* sink_ = nullptr;  // where records go during a call
+  int reads_left_ = 0;           // of the socket, in this call
   bool pending_ = false;
   friend int WriteToSink(BIO* bio, const char* data, size_t size, size_t* written);
 };

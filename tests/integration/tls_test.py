@@ -10,10 +10,12 @@ import ssl
 import socket
 import threading
 import time
+import unittest
 
 from certificates import Authority
-from harness import SERIN, SERINCTL, SLOWNESS, SerinCase, main, wait_for
+from harness import SANITIZER, SERIN, SERINCTL, SLOWNESS, SerinCase, main, wait_for
 from http2_test import MIB, SHOW, download_digest
+from key_updates import KeyUpdateClient
 
 EXPIRY = "serin_tls_certificate_expiry_timestamp_seconds"
 
@@ -179,6 +181,21 @@ class TlsTest(TlsCase):
             until_done(lambda: tls.do_handshake() or True)
             until_done(lambda: tls.write(b"GET /piecemeal HTTP/1.1\r\nHost: serin.test\r\n\r\n"))
             self.assertIn(b"200 OK", until_done(lambda: tls.read(65536)))
+
+    @unittest.skipIf(SANITIZER, "its memory is what is tested")
+    def test_a_flood_of_key_updates_is_ended(self):
+        """Each one is answered; the answers to one who does not read are kept within a bound."""
+        self.start(limits={"send_timeout": "1h"})
+        before = self.daemon.memory_kib("VmRSS")
+        client = KeyUpdateClient(self.tls_port, 20 * SLOWNESS)
+        self.addCleanup(client.socket.close)
+        asked = 0
+        while client.ask():
+            asked += 1
+            if asked % 10000 == 0:
+                self.serial()  # others are served meanwhile
+        self.assertLess(self.daemon.memory_kib("VmRSS") - before, 4 * 1024)
+        self.serial()
 
     def test_curl_over_both_protocols(self):
         """Pages, cookies, redirects, an upload, a download and an event stream."""
