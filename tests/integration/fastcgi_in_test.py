@@ -369,7 +369,8 @@ class SharesTest(FrontCase):
 
 
 class RolloutTest(FrontCase):
-    rollout = {"steps": ["10%", "25%", "50%", "75%", "100%"], "hold": "1500ms", "min_step_requests": 20}
+    rollout = {"steps": ["10%", "25%", "50%", "75%", "100%"], "hold": "1500ms", "min_step_requests": 20,
+               "max_p95": "10s"}  # a busy machine is not what is judged here
 
     def test_a_rollout_under_load_loses_nothing_and_splits_exactly(self):
         """serinctl start to the swap of roles. Which release answered is PHP's word, which pool was asked Serin's.
