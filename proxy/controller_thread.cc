@@ -9,9 +9,11 @@
 namespace serin {
 namespace {
 
-// While a canary has weight, a failure that no Wake announced (a pool that is
-// slow, evidence that completes a step) is seen this soon.
-constexpr absl::Duration kBusyTick = absl::Milliseconds(10);
+// While a canary has weight, what no Wake announced is seen this soon: the good
+// answer that fills the window above the limit, evidence that completes a step.
+// From the answer that decides to the first request that is spared is to be
+// less than 10 ms, a thread's waking up on a busy machine included.
+constexpr absl::Duration kBusyTick = absl::Milliseconds(4);
 // Otherwise only the figures have to be fresh.
 constexpr absl::Duration kIdleTick = absl::Milliseconds(100);
 

@@ -30,7 +30,7 @@ namespace serin {
 
 // From one worker to the controller and the metrics page.
 struct WorkerChannel {
-  // A tick's worth (10 ms) at well over a million requests a second; 640 KiB.
+  // Several ticks' worth (4 ms each) at a million requests a second; 640 KiB.
   SpscRing<Observation> observations{16384};
   SpscRing<FailureDetail> failures{256};
   WorkerMetrics metrics;
