@@ -15,6 +15,14 @@ constexpr absl::Duration kReportInterval = absl::Milliseconds(100);
 
 }  // namespace
 
+// When the latest decision was taken; a restart or a warning is none.
+absl::Time Controller::State::Since() const {
+  for (auto entry = history.rbegin(); entry != history.rend(); ++entry) {
+    if (entry->event != "restart" && entry->event != "warn" && entry->event != "drained") return entry->at;
+  }
+  return absl::InfinitePast();
+}
+
 // What is wrong with the records rather than with a rollout.
 std::string Controller::State::Trouble() const {
   std::string text;
@@ -69,11 +77,14 @@ void Controller::State::Publish(Now now) {
   Rollout told = rollout;
   told.reason = next->reason = Reason(facts);
   const bool ended = verdict != nullptr && !rollout.active();
-  next->explanation = Explain(told, plan, evidence, ended ? verdict.get() : nullptr,
+  next->explanation = Explain(told, Since(), plan, evidence, ended ? verdict.get() : nullptr,
                               ended ? verdict_causes : causes.Top(rollout.split.canary_pool, kTopCauses));
   next->error_evidence = std::max(evidence.error_level, evidence.dead_level);
   next->slow_evidence = evidence.slow_level;
   next->alarm_reason = AlarmReason();
+  if (const std::string trouble = Trouble(); !trouble.empty()) {
+    next->explanation += " Alarm: " + trouble + ".";
+  }
   next->alarm = !next->alarm_reason.empty();
   next->expected_requests = evidence.expected_requests;
   next->step_requests = std::min(facts.step.outcomes, facts.step.timed);

@@ -47,6 +47,7 @@ struct Controller::State {
   std::string Reason(const Facts& facts) const;
   std::string AlarmReason() const;
   std::string Trouble() const;
+  absl::Time Since() const;
 
   Plan plan;
   SplitCell& cell;

@@ -49,30 +49,66 @@ std::string PoolSentence(const Evidence& evidence, PoolId pool, std::string_view
   const Counts& counts = evidence.window[Index(pool)];
   if (counts.outcomes == 0 && counts.timed == 0)
     return fmt::format("{} ({}) had no counted request", role, Name(pool));
-  return fmt::format("{} ({}) had {} of {} fail ({}) and {} of {} slow ({}), p95 {}", role, Name(pool),
-                     counts.errors, counts.outcomes, FormatShare(counts.error_ratio()), counts.slow,
+  const std::string failed = counts.outcomes == 0
+                                 ? "no answer yet"
+                                 : fmt::format("{} of {} fail ({})", counts.errors, counts.outcomes,
+                                               FormatShare(counts.error_ratio()));
+  return fmt::format("{} ({}) had {}, {} of {} slow ({}), p95 {}", role, Name(pool), failed, counts.slow,
                      counts.timed, FormatShare(counts.slow_ratio()),
                      FormatLatency(evidence.p95_us[Index(pool)]));
 }
 
 std::string Deciding(const Verdict& verdict) {
   const Observation& deciding = verdict.deciding;
-  std::string what = deciding.has_outcome ? "" : "still unanswered, ";
+  std::string what = deciding.has_outcome ? "" : "still unanswered";
+  const auto add = [&what](std::string_view more) { (what += what.empty() ? "" : ", ").append(more); };
+  if (deciding.status != 0) add(fmt::format("status {}", deciding.status));
   if (deciding.backend_error != BackendError::kNone) {
-    what += fmt::format("{}, ", Words(deciding.backend_error));
-  } else if (deciding.status != 0) {
-    what += fmt::format("status {}, ", deciding.status);
+    add(Words(deciding.backend_error));
+  } else if (deciding.error && deciding.status < 500) {
+    what += " with a fatal error";
   }
-  return fmt::format("observation {} decided it ({}{} from {})", verdict.number, what,
-                     deciding.has_latency ? FormatLatency(deciding.latency_us) : "no time",
-                     Name(deciding.pool));
+  if (deciding.has_latency) add("after " + FormatLatency(deciding.latency_us));
+  return fmt::format("observation {} decided it ({})", verdict.number, what);
 }
 
-std::string SequentialSentence(const Verdict& verdict, std::string_view what, double limit) {
+std::string_view Gone(const Verdict& verdict) {
+  return verdict.deciding.backend_error == BackendError::kSaturated ? "had no connection free"
+                                                                    : "was not there";
+}
+
+// `share` of the canary's requests in the window, of what the rule is about.
+std::string SequentialSentence(const Verdict& verdict, double share, double limit) {
+  const std::string rule = fmt::format("(sequential rule: evidence {:.1f} of {:.1f} for a rate of {})",
+                                       verdict.level, verdict.threshold, FormatShare(verdict.theta));
+  if (share > limit) {
+    return fmt::format("({}), surely more than the limit of {} {}", FormatShare(share), FormatShare(limit),
+                       rule);
+  }
+  // A late fault, in a window full of good answers.
   return fmt::format(
-      "the sequential rule is sure that more than {} of the canary's requests {}: the detector for {} "
-      "stands at {:.1f} of {:.1f}",
-      FormatShare(limit), what, FormatShare(verdict.theta), verdict.level, verdict.threshold);
+      "({}), the latest so close together that the rate is surely above the limit of {} now {}",
+      FormatShare(share), FormatShare(limit), rule);
+}
+
+// What the person who reads this may do.
+std::string WhatNow(const Rollout& rollout) {
+  switch (rollout.state) {
+    case RolloutState::kReverted:
+      return fmt::format(" All traffic is on {}; \"serinctl retry\" tries the release again.",
+                         Name(rollout.split.stable_pool()));
+    case RolloutState::kHolding:
+      return " It goes on by itself when that is there; \"serinctl promote\" does not wait for it.";
+    case RolloutState::kPaused:
+      if (rollout.warned) {
+        return " Nobody was moved: \"serinctl resume\" goes on when both pools are well, "
+               "\"serinctl abort\" sends everybody to stable.";
+      }
+      if (rollout.step == 0) return " \"serinctl abort\" sends everybody to stable.";
+      return " \"serinctl resume\" goes on with the plan.";
+    default:
+      return "";
+  }
 }
 
 }  // namespace
@@ -97,8 +133,8 @@ std::string FormatLatency(double micros) {
 }
 
 bool Causes::Cause::Is(const FailureDetail& detail) const {
-  return status == detail.status && backend_error == detail.backend_error && script == detail.script() &&
-         message == detail.message();
+  return status == detail.status && backend_error == detail.backend_error && slow == detail.slow &&
+         script == detail.script() && message == detail.message();
 }
 
 void Causes::Add(const FailureDetail& detail) {
@@ -125,6 +161,7 @@ void Causes::Add(const FailureDetail& detail) {
   ++fresh.count;
   fresh.status = detail.status;
   fresh.backend_error = detail.backend_error;
+  fresh.slow = detail.slow;
   fresh.script = std::string(detail.script());
   fresh.message = std::string(detail.message());
   causes.push_back(std::move(fresh));
@@ -140,6 +177,7 @@ std::string Causes::Top(PoolId pool, size_t most) const {
     text += fmt::format("{}{}x", i == 0 ? "" : "; ", cause.count);
     if (cause.status != 0) text += fmt::format(" status {}", cause.status);
     if (cause.backend_error != BackendError::kNone) text += fmt::format(" {}", Words(cause.backend_error));
+    if (cause.slow) text += " slow";
     if (!cause.script.empty()) text += " " + cause.script;
     if (!cause.message.empty()) text += " \"" + cause.message + "\"";
   }
@@ -154,35 +192,37 @@ std::string Causes::Top(PoolId pool, size_t most) const {
 
 std::string ExplainBreach(const Verdict& verdict, const Plan& plan) {
   const Counts& canary = verdict.evidence.window[Index(verdict.evidence.canary)];
-  const std::string slow_what = "take longer than " + FormatSpan(plan.max_p95);
+  const std::string window = FormatSpan(plan.window);
+  const std::string limit = FormatSpan(plan.max_p95);
+  const std::string_view pool = Name(verdict.evidence.canary);
   std::string text;
   switch (verdict.rule) {
     case Rule::kNone:
       return "";
     case Rule::kWindowErrors:
-      text = fmt::format("{} of {} canary requests of the last {} failed ({}, limit {})", canary.errors,
-                         canary.outcomes, FormatSpan(plan.window), FormatShare(canary.error_ratio()),
+      text = fmt::format("{} of {} canary requests in the last {} failed ({}, limit {})", canary.errors,
+                         canary.outcomes, window, FormatShare(canary.error_ratio()),
                          FormatShare(plan.max_error_ratio));
+      if (canary.dead > 0) {
+        const std::string how_many = canary.dead == canary.errors ? "all" : fmt::format("{}", canary.dead);
+        text += fmt::format(", {} of them because pool {} {}", how_many, pool, Gone(verdict));
+      }
       break;
     case Rule::kWindowSlow:
-      text = fmt::format("p95 is over {}: {} of {} canary requests of the last {} took longer ({}, limit {})",
-                         FormatSpan(plan.max_p95), canary.slow, canary.timed, FormatSpan(plan.window),
-                         FormatShare(canary.slow_ratio()), FormatShare(plan.max_slow_ratio));
+      text = fmt::format("p95 is over {}: {} of {} canary requests in the last {} took longer ({}, limit {})",
+                         limit, canary.slow, canary.timed, window, FormatShare(canary.slow_ratio()),
+                         FormatShare(plan.max_slow_ratio));
       break;
     case Rule::kSequentialErrors:
-      text = fmt::format("{} of {} canary requests failed and {}", canary.errors, canary.outcomes,
-                         SequentialSentence(verdict, "fail", plan.max_error_ratio));
+      text = fmt::format("{} of {} canary requests failed {}", canary.errors, canary.outcomes,
+                         SequentialSentence(verdict, canary.error_ratio(), plan.max_error_ratio));
       break;
     case Rule::kSequentialSlow:
-      text =
-          fmt::format("{} of {} canary requests took longer than {} and {}", canary.slow, canary.timed,
-                      FormatSpan(plan.max_p95), SequentialSentence(verdict, slow_what, plan.max_slow_ratio));
+      text = fmt::format("{} of {} canary requests took longer than {} {}", canary.slow, canary.timed, limit,
+                         SequentialSentence(verdict, canary.slow_ratio(), plan.max_slow_ratio));
       break;
     case Rule::kDeadPool:
-      text = fmt::format("pool {} {} for {} of {} canary requests, for at least {}",
-                         Name(verdict.evidence.canary),
-                         verdict.deciding.backend_error == BackendError::kSaturated ? "had no connection free"
-                                                                                    : "was not there",
+      text = fmt::format("pool {} {} for {} of {} canary requests, for at least {}", pool, Gone(verdict),
                          canary.dead, canary.outcomes, FormatSpan(plan.dead_pool_span));
       break;
   }
@@ -198,9 +238,9 @@ std::string ExplainCommonCause(const Verdict& verdict, const Plan& plan) {
 std::string ExplainEvidence(const Evidence& evidence, const Plan& plan) {
   const Counts& step = evidence.step;
   std::string text = fmt::format(
-      "In the last {} {}; {}. Limits: {} failed, p95 {} (that is {} slower). Detectors: errors {:.0f} %, "
-      "slowness "
-      "{:.0f} %, pool gone {:.0f} % of what reverts.",
+      "In the last {} {}; {}. Limits: {} failed, p95 {} (at most {} slower). Evidence of the sequential "
+      "rule: "
+      "errors {:.0f} %, slowness {:.0f} %, pool gone {:.0f} % of what reverts.",
       FormatSpan(plan.window), PoolSentence(evidence, evidence.canary, "canary"),
       PoolSentence(evidence, Other(evidence.canary), "stable"), FormatShare(plan.max_error_ratio),
       FormatSpan(plan.max_p95), FormatShare(plan.max_slow_ratio), evidence.error_level * 100,
@@ -212,27 +252,26 @@ std::string ExplainEvidence(const Evidence& evidence, const Plan& plan) {
   return text;
 }
 
-std::string Explain(const Rollout& rollout, const Plan& plan, const Evidence& now, const Verdict* verdict,
-                    std::string_view causes) {
-  std::string head = rollout.release.empty() ? "The rollout" : "Release " + rollout.release;
-  head += fmt::format(" is {}", Name(rollout.state));
-  if (rollout.active()) head += fmt::format(" at {}", FormatWeight(rollout.split.canary_weight));
+std::string Explain(const Rollout& rollout, absl::Time since, const Plan& plan, const Evidence& now,
+                    const Verdict* verdict, std::string_view causes) {
+  std::string text = rollout.release.empty() ? "The rollout" : "Release " + rollout.release;
+  text += fmt::format(" is {}", Name(rollout.state));
+  if (rollout.active()) text += fmt::format(" at {}", FormatWeight(rollout.split.canary_weight));
   if (rollout.step > 0)
-    head += fmt::format(" (step {} of {})", rollout.step, std::max<size_t>(plan.steps.size(), 1));
+    text += fmt::format(" (step {} of {})", rollout.step, std::max<size_t>(plan.steps.size(), 1));
   if (rollout.state == RolloutState::kStable) {
-    head = fmt::format("All traffic is on {}", Name(rollout.split.stable_pool()));
+    text = fmt::format("All traffic is on {}", Name(rollout.split.stable_pool()));
   }
-  std::string text = head;
+  if (since > absl::InfinitePast()) {
+    text += absl::FormatTime(", since %Y-%m-%d %H:%M:%S UTC", since, absl::UTCTimeZone());
+  }
   if (!rollout.reason.empty()) text += ": " + rollout.reason;
-  text += ". ";
-  if (verdict != nullptr) {
-    text += "At that moment: ";
-    text += ExplainEvidence(verdict->evidence, plan);
-  } else {
-    text += ExplainEvidence(now, plan);
-  }
-  if (!causes.empty()) text += fmt::format(" Commonest failures on the canary: {}.", causes);
-  return text;
+  text += verdict != nullptr ? ". At that moment: " : ". ";
+  Evidence evidence = verdict != nullptr ? verdict->evidence : now;
+  if (verdict == nullptr && !rollout.active()) evidence.step = Counts();  // there is none
+  text += ExplainEvidence(evidence, plan);
+  if (!causes.empty()) text += fmt::format(" Commonest failures of the canary: {}.", causes);
+  return text + WhatNow(rollout);
 }
 
 }  // namespace serin

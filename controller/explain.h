@@ -20,8 +20,8 @@ std::string FormatWeight(Weight weight);      // "10 %"
 std::string FormatSpan(absl::Duration span);  // "340 ms", "2 s", "4m30s"
 std::string FormatLatency(double micros);     // "12 ms", "2.4 s"
 
-// The commonest failures of each pool: status, kind, script and first line of
-// stderr. Space-saving (Metwally et al. 2005): 16 causes per pool, of which
+// The commonest failures of each pool, slow answers among them: status, kind,
+// script and first line of stderr. Space-saving (Metwally et al. 2005): 16 causes per pool, of which
 // any that makes up more than a sixteenth of the failures is surely there.
 // Counts halve each minute, so that an old trouble makes room for a new one.
 class Causes {
@@ -39,6 +39,7 @@ class Causes {
     int64_t count = 0;
     uint16_t status = 0;
     BackendError backend_error = BackendError::kNone;
+    bool slow = false;
     std::string script;
     std::string message;
     bool Is(const FailureDetail& detail) const;
@@ -54,9 +55,10 @@ std::string ExplainCommonCause(const Verdict& verdict, const Plan& plan);
 // Both pools side by side and how near the detectors are: three sentences.
 std::string ExplainEvidence(const Evidence& evidence, const Plan& plan);
 
-// The paragraph of `serinctl explain`. `verdict` is the one that ended the
-// rollout, null when none did; it is told with the numbers of its moment.
-std::string Explain(const Rollout& rollout, const Plan& plan, const Evidence& now, const Verdict* verdict,
-                    std::string_view causes);
+// The paragraph of `serinctl explain`: what is, since when and why, the numbers
+// behind it, and what may be done. `verdict` is the one that ended the rollout,
+// null when none did; it is told with the numbers of its moment.
+std::string Explain(const Rollout& rollout, absl::Time since, const Plan& plan, const Evidence& now,
+                    const Verdict* verdict, std::string_view causes);
 
 }  // namespace serin

@@ -158,7 +158,7 @@ void Exchange::OnOverdue() {
   seen.latency_us = static_cast<uint32_t>(ElapsedNanos() / 1000);
   seen.client = ClientToBlame(client_);
   seen.status = pool_status_;
-  worker_.Observe(seen, split_, route_, {}, {});
+  worker_.Observe(seen, split_, route_, script_.script_name, {});
 }
 
 int64_t Exchange::ElapsedNanos() const {

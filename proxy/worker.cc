@@ -190,16 +190,15 @@ void Worker::Observe(Observation& seen, const SplitState& split, const RouteDeci
   if (!channel_.observations.Push(seen))
     channel_.metrics.SetObservationsDropped(channel_.observations.dropped());
   if (!seen.error && !seen.slow) return;
-  if (seen.error) {
-    FailureDetail detail;
-    detail.at = seen.at;
-    detail.pool = seen.pool;
-    detail.status = seen.status;
-    detail.backend_error = seen.backend_error;
-    detail.set_script(script);
-    detail.set_message(message);
-    channel_.failures.Push(detail);
-  }
+  FailureDetail detail;
+  detail.at = seen.at;
+  detail.pool = seen.pool;
+  detail.status = seen.status;
+  detail.backend_error = seen.backend_error;
+  detail.slow = !seen.error;
+  detail.set_script(script);
+  detail.set_message(message);
+  channel_.failures.Push(detail);
   if (seen.role == Role::kCanary) shared_.wake_controller();
 }
 

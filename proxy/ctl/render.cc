@@ -234,7 +234,7 @@ std::string RenderStatus(const StatusDocument& status, const Terminal& terminal)
   }
   if (!status.reason.empty())
     text += label("reason") + Wrap(status.reason, room - kIndent.size(), kIndent) + "\n";
-  if (!status.alarm_reason.empty()) {
+  if (!status.alarm_reason.empty() && status.alarm_reason != status.reason) {
     text += Paint(terminal, Colour::kRed, Padded("alarm", 10, false)) +
             Wrap(status.alarm_reason, room - kIndent.size(), kIndent) + "\n";
   }

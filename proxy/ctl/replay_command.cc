@@ -51,7 +51,9 @@ ReplayDocument ToDocument(const ReplayResult& result) {
   if (result.recorded) {
     Verdict recorded;
     recorded.rule = result.recorded->rule;
-    document.recorded = Name(recorded.reason());
+    // Whether a window of errors was a pool that was gone, only its evidence tells.
+    const bool same = result.replayed && result.replayed->number == result.recorded->number;
+    document.recorded = Name(same ? result.replayed->reason() : recorded.reason());
     document.recorded_at = result.recorded->number;
   }
   if (result.replayed) {

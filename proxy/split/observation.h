@@ -61,13 +61,14 @@ struct Observation {
 };
 static_assert(sizeof(Observation) <= 40);
 
-// Text for `explain`, sent with failed observations only, dropped when the
+// Text for `explain`, sent with failed and slow observations only, dropped when the
 // ring is full. Not terminated: use the accessors.
 struct FailureDetail {
   Instant at;
   PoolId pool = PoolId::kBlue;
   uint16_t status = 0;
   BackendError backend_error = BackendError::kNone;
+  bool slow = false;  // and nothing worse
   uint8_t script_size = 0;
   uint8_t message_size = 0;
   std::array<char, 96> script_bytes{};    // path of the script, cut at the left

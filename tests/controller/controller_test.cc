@@ -185,6 +185,52 @@ TEST(ControllerTest, AnExplanationNamesLimitPoolsAndCauses) {
   }
 }
 
+TEST(ControllerTest, AnExplanationOfASlowReleaseNamesItsScripts) {
+  Simulation s;
+  s.behaviours[Index(PoolId::kGreen)].slow = 1;
+  ASSERT_TRUE(s.Do(Verb::kStart).ok());
+  s.Run(absl::Seconds(30), kRate);
+  ASSERT_EQ(s.state(), RolloutState::kReverted);
+  EXPECT_THAT(s.report()->explanation, HasSubstr("slow /srv/app/public/index.php"));
+}
+
+TEST(ControllerTest, AnExplanationSaysSinceWhenAndWhatToDo) {
+  Simulation s;
+  s.wall = absl::FromUnixSeconds(1'700'000'000);
+  ASSERT_TRUE(s.Do(Verb::kStart).ok());
+  s.Run(absl::Seconds(5), kRate);
+  EXPECT_THAT(s.report()->explanation,
+              HasSubstr("stepping at 10 % (step 1 of 5), since 2023-11-14 22:13:20 UTC"));
+  s.Restart();
+  EXPECT_THAT(s.report()->explanation, HasSubstr("since 2023-11-14 22:13:20 UTC"))
+      << "a restart decides nothing";
+  ASSERT_TRUE(s.Do(Verb::kPause).ok());
+  EXPECT_THAT(s.report()->explanation, HasSubstr("\"serinctl resume\" goes on with the plan"));
+  s.canary().error = 1;
+  s.Run(absl::Seconds(2), kRate);
+  EXPECT_THAT(s.report()->explanation, HasSubstr("All traffic is on blue; \"serinctl retry\" tries"));
+}
+
+TEST(ControllerTest, ALateFaultIsExplainedThoughTheWindowLooksWell) {
+  Simulation s;
+  ASSERT_TRUE(s.Do(Verb::kStart).ok());
+  s.Run(absl::Minutes(12), kRate);
+  s.canary().error = 1;
+  s.Run(absl::Seconds(2), kRate);
+  ASSERT_EQ(s.state(), RolloutState::kReverted);
+  EXPECT_THAT(s.report()->reason,
+              HasSubstr("so close together that the rate is surely above the limit of 5 %"));
+}
+
+TEST(ControllerTest, TroubleWithTheJournalIsInTheExplanation) {
+  Simulation s;
+  s.recorder.FailWith(absl::ResourceExhaustedError("no space left on device"));
+  EXPECT_FALSE(s.Do(Verb::kStart).ok());
+  s.Run(absl::Seconds(1), 0);
+  EXPECT_THAT(s.report()->explanation,
+              HasSubstr("Alarm: the journal cannot be written: no space left on device"));
+}
+
 // --- Evidence
 
 TEST(ControllerTest, NoDataNeverPromotesAndNeverFails) {

@@ -71,13 +71,14 @@ class Simulation {
       observation.latency_us = 3000000;
     }
     ++requests;
-    if (observation.error) {
-      ++bad_answers;
+    bad_answers += observation.error;
+    if (observation.error || observation.slow) {
       FailureDetail detail;
       detail.at = steady;
       detail.pool = observation.pool;
       detail.status = observation.status;
       detail.backend_error = observation.backend_error;
+      detail.slow = !observation.error;
       detail.set_script("/srv/app/public/index.php");
       detail.set_message("PHP Fatal error:  Uncaught Error: Call to undefined function chirp()");
       controller->Observe(detail);
