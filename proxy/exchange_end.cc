@@ -187,7 +187,8 @@ void Exchange::Observe(uint16_t pool_status, bool client_left) {
   seen.has_latency = !overdue_;
   seen.latency_us = static_cast<uint32_t>(std::min<int64_t>(elapsed / 1000, UINT32_MAX));
   seen.slow = !overdue_ && elapsed > absl::ToInt64Nanoseconds(settings_->slow_limit);
-  seen.error = !client_left && (pool_status >= 500 || error_ != BackendError::kNone || SawFatal());
+  // Whether a client that left makes a difference is the controller's to say.
+  seen.error = pool_status >= 500 || error_ != BackendError::kNone || SawFatal();
   const bool stable = route_.role == Role::kStable || rescuing();
   if (stable && !client_left) worker_.rescues().NoteStable(seen.error, worker_.now());
   // What the canary failed is no sample of requests: it would make stable look
