@@ -126,6 +126,7 @@ Carried Carry(Change change, absl::Time now, const JudgeMemory& memory, SplitCel
   record.event = std::move(change.event);
   record.by = std::move(change.by);
   record.reason = std::move(change.reason);
+  record.evidence = std::move(change.evidence);
   record.rollout = next;
   if (!change.new_rollout) record.memory = memory;
   record.kind = RecordKind::kIntent;

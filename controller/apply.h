@@ -29,6 +29,7 @@ struct Change {
   std::string event = {};    // for `history`
   std::string by = {};
   std::string reason = {};
+  std::string evidence = {};
 };
 
 // --- What decisions do. All take the rollout as it is and say what becomes of it.

@@ -225,8 +225,6 @@ void Controller::State::Act(Now now) {
 
 void Controller::State::Revert(const Decision& decision, const Verdict* breach, Now now) {
   if (breach != nullptr) {
-    verdict = std::make_unique<Verdict>(*breach);
-    verdict_causes = causes.Top(rollout.split.canary_pool, kTopCauses);
     log.AddDecision({breach->rule, false, breach->number, rollout.split.canary_weight});
     CountRevert(breach->reason());
   } else {
@@ -247,14 +245,19 @@ void Controller::State::PauseForCommonCause(const Decision& decision, Now now) {
 bool Controller::State::Apply(Change change, Now now) {
   const Rollout before = rollout;
   const bool new_rollout = change.new_rollout;
-  HistoryEntry entry{.at = now.wall, .event = change.event, .by = change.by, .reason = change.reason};
+  if (rollout.active()) {
+    change.evidence = Numbers(judge.breach() != nullptr ? judge.breach()->evidence : judge.Look());
+  }
+  HistoryEntry entry{.at = now.wall,
+                     .event = change.event,
+                     .by = change.by,
+                     .reason = change.reason,
+                     .evidence = change.evidence};
   const Carried carried = Carry(std::move(change), now.wall, judge.Memory(), cell, recorder, rollout);
   NoteJournal(carried.journal, now);
   if (!carried.applied) return false;
   if (new_rollout) {
     causes.Clear();
-    verdict.reset();
-    verdict_causes.clear();
     restart_trouble.clear();
   }
   entry.release = rollout.release;

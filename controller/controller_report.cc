@@ -15,12 +15,19 @@ constexpr absl::Duration kReportInterval = absl::Milliseconds(100);
 
 }  // namespace
 
-// When the latest decision was taken; a restart or a warning is none.
-absl::Time Controller::State::Since() const {
+// A restart or a warning decides nothing.
+const HistoryEntry* Controller::State::LatestDecision() const {
   for (auto entry = history.rbegin(); entry != history.rend(); ++entry) {
-    if (entry->event != "restart" && entry->event != "warn" && entry->event != "drained") return entry->at;
+    if (entry->event != "restart" && entry->event != "warn" && entry->event != "drained") return &*entry;
   }
-  return absl::InfinitePast();
+  return nullptr;
+}
+
+std::string Controller::State::Numbers(const Evidence& evidence) const {
+  std::string text = ExplainEvidence(evidence, plan);
+  const std::string top = causes.Top(rollout.split.canary_pool, kTopCauses);
+  if (!top.empty()) text += fmt::format(" Commonest failures of the canary: {}.", top);
+  return text;
 }
 
 // What is wrong with the records rather than with a rollout.
@@ -76,9 +83,11 @@ void Controller::State::Publish(Now now) {
   }
   Rollout told = rollout;
   told.reason = next->reason = Reason(facts);
-  const bool ended = verdict != nullptr && !rollout.active();
-  next->explanation = Explain(told, Since(), plan, evidence, ended ? verdict.get() : nullptr,
-                              ended ? verdict_causes : causes.Top(rollout.split.canary_pool, kTopCauses));
+  const HistoryEntry* latest = LatestDecision();
+  // Of a rollout that is over, the numbers with which it ended: now there are none.
+  const bool over = !rollout.active() && latest != nullptr && !latest->evidence.empty();
+  next->explanation = Explain(told, latest != nullptr ? latest->at : absl::InfinitePast(), plan,
+                              over ? "At that moment: " + latest->evidence : Numbers(evidence));
   next->error_evidence = std::max(evidence.error_level, evidence.dead_level);
   next->slow_evidence = evidence.slow_level;
   next->alarm_reason = AlarmReason();

@@ -47,7 +47,9 @@ struct Controller::State {
   std::string Reason(const Facts& facts) const;
   std::string AlarmReason() const;
   std::string Trouble() const;
-  absl::Time Since() const;
+  const HistoryEntry* LatestDecision() const;
+  // Both pools, limits, detectors and causes, in sentences.
+  std::string Numbers(const Evidence& evidence) const;
 
   Plan plan;
   SplitCell& cell;
@@ -65,8 +67,6 @@ struct Controller::State {
   Instant journal_retry_at;
   std::string restart_trouble;  // what a person should know of the restart, until the next rollout
 
-  std::unique_ptr<Verdict> verdict;  // that ended the last rollout, with the causes of its moment
-  std::string verdict_causes;
   ObservationLog log;
   bool recording = false;
   bool recording_begun = false;  // its magic line is written

@@ -252,8 +252,7 @@ std::string ExplainEvidence(const Evidence& evidence, const Plan& plan) {
   return text;
 }
 
-std::string Explain(const Rollout& rollout, absl::Time since, const Plan& plan, const Evidence& now,
-                    const Verdict* verdict, std::string_view causes) {
+std::string Explain(const Rollout& rollout, absl::Time since, const Plan& plan, std::string_view numbers) {
   std::string text = rollout.release.empty() ? "The rollout" : "Release " + rollout.release;
   text += fmt::format(" is {}", Name(rollout.state));
   if (rollout.active()) text += fmt::format(" at {}", FormatWeight(rollout.split.canary_weight));
@@ -266,11 +265,8 @@ std::string Explain(const Rollout& rollout, absl::Time since, const Plan& plan, 
     text += absl::FormatTime(", since %Y-%m-%d %H:%M:%S UTC", since, absl::UTCTimeZone());
   }
   if (!rollout.reason.empty()) text += ": " + rollout.reason;
-  text += verdict != nullptr ? ". At that moment: " : ". ";
-  Evidence evidence = verdict != nullptr ? verdict->evidence : now;
-  if (verdict == nullptr && !rollout.active()) evidence.step = Counts();  // there is none
-  text += ExplainEvidence(evidence, plan);
-  if (!causes.empty()) text += fmt::format(" Commonest failures of the canary: {}.", causes);
+  text += ". ";
+  text += numbers;
   return text + WhatNow(rollout);
 }
 

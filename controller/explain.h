@@ -55,10 +55,8 @@ std::string ExplainCommonCause(const Verdict& verdict, const Plan& plan);
 // Both pools side by side and how near the detectors are: three sentences.
 std::string ExplainEvidence(const Evidence& evidence, const Plan& plan);
 
-// The paragraph of `serinctl explain`: what is, since when and why, the numbers
-// behind it, and what may be done. `verdict` is the one that ended the rollout,
-// null when none did; it is told with the numbers of its moment.
-std::string Explain(const Rollout& rollout, absl::Time since, const Plan& plan, const Evidence& now,
-                    const Verdict* verdict, std::string_view causes);
+// The paragraph of `serinctl explain`: what is, since when (InfinitePast: not
+// known) and why, the numbers behind it, and what may be done.
+std::string Explain(const Rollout& rollout, absl::Time since, const Plan& plan, std::string_view numbers);
 
 }  // namespace serin

@@ -19,7 +19,9 @@ namespace {
 
 // Read at most: a journal is kSize; more is not ours.
 constexpr size_t kReadLimit = Journal::kSize * 2;
-constexpr size_t kHistoryReason = 300;  // bytes of a history line that survive a rotation
+// Bytes of a history line's texts that survive a rotation.
+constexpr size_t kHistoryReason = 300;
+constexpr size_t kHistoryEvidence = 900;
 
 absl::Status Failure(const char* what, const std::string& path) {
   const int error = errno;
@@ -191,6 +193,7 @@ void Journal::Recall(const Recovery& recovery) {
     line.event = entry.event;
     line.by = entry.by;
     line.reason = entry.reason.substr(0, kHistoryReason);
+    line.evidence = entry.evidence.substr(0, kHistoryEvidence);
     line.rollout.release = entry.release;
     line.rollout.state = entry.state;
     line.rollout.split.canary_weight = entry.weight;
@@ -228,6 +231,7 @@ void Journal::Remember(const Record& record) {
     Record line = record;
     line.kind = RecordKind::kHistory;
     line.reason.resize(std::min(line.reason.size(), kHistoryReason));
+    line.evidence.resize(std::min(line.evidence.size(), kHistoryEvidence));
     line.memory = JudgeMemory();
     history_.push_back(std::move(line));
     if (history_.size() > kHistoryLimit) history_.erase(history_.begin());

@@ -55,8 +55,8 @@ std::unique_ptr<Disk> OpenDisk(std::string directory);
 // journal that cannot be written, which reverts.)
 class Journal {
  public:
-  static constexpr size_t kSize = 2 << 20;      // 5,000 records; `history` fits several times
-  static constexpr size_t kReserve = 64 << 10;  // 8 of the longest, 100 usual ones
+  static constexpr size_t kSize = 2 << 20;      // some 1,000 decisions; a whole `history` fits
+  static constexpr size_t kReserve = 64 << 10;  // 8 of the longest, 40 usual ones
   static constexpr char kName[] = "journal";
   static constexpr char kPrevious[] = "journal.previous";  // the rotation before, for people
   static constexpr char kDamaged[] = "journal.damaged";    // set aside for people

@@ -11,7 +11,8 @@
 namespace serin {
 namespace {
 
-constexpr size_t kMaxReason = 2000;  // one paragraph, %-encoded at most threefold
+constexpr size_t kMaxReason = 2000;    // one paragraph, %-encoded at most threefold
+constexpr size_t kMaxEvidence = 1500;  // both pools, limits, detectors and three causes
 constexpr size_t kMaxName = 128;
 
 // The payload of a line whose frame is right.
@@ -240,6 +241,7 @@ bool ReadField(std::string_view key, std::string_view value, Record& record) {
   if (key == "event") return Reader::Text(value, record.event);
   if (key == "by") return Reader::Text(value, record.by);
   if (key == "reason") return Reader::Text(value, record.reason);
+  if (key == "evidence") return Reader::Text(value, record.evidence);
   if (key == "error_levels") return Reader::Reals(value, record.memory.error_levels);
   if (key == "slow_levels") return Reader::Reals(value, record.memory.slow_levels);
   if (key == "expected") return Reader::Real(value, record.memory.expected_requests);
@@ -276,6 +278,7 @@ std::string EncodeRecord(const Record& record) {
     out.Flag("towards_stable", record.towards_stable);
     out.Text("by", record.by, kMaxName);
     out.Text("reason", record.reason, limit);
+    out.Text("evidence", record.evidence, std::min(limit, kMaxEvidence));
     if (record.kind != RecordKind::kHistory) out.Text("why", rollout.reason, limit);
     out.Reals("error_levels", record.memory.error_levels);
     out.Reals("slow_levels", record.memory.slow_levels);
@@ -295,8 +298,7 @@ std::optional<Record> DecodeRecord(std::string_view line) {
     has_kind = has_kind || key == "kind";
     return ReadField(key, value, record);
   });
-  if (!good || !has_kind) return {};
-  return record;
+  return good && has_kind ? std::optional(std::move(record)) : std::nullopt;
 }
 
 std::string EncodeHeader(size_t size) {
@@ -318,8 +320,7 @@ std::optional<size_t> DecodeHeader(std::string_view line) {
     if (key == "size") return Reader::Number(value, 0, int64_t{1} << 40, size);
     return true;
   });
-  if (!good || !ours) return {};
-  return size;
+  return good && ours ? std::optional(size) : std::nullopt;
 }
 
 std::string EncodeRoles(const SplitState& split) {
@@ -336,8 +337,7 @@ std::optional<SplitState> DecodeRoles(std::string_view line) {
   Reader::Fields(*payload, [&](std::string_view key, std::string_view value) {
     return !ReadSplit(key, value, split, good) || good;
   });
-  if (!good) return {};
-  return split;
+  return good ? std::optional(split) : std::nullopt;
 }
 
 // Can this bad line be the beginning of one record, as a write that was cut

@@ -16,6 +16,7 @@ HistoryEntry EntryOf(const Record& record) {
   entry.state = record.rollout.state;
   entry.by = record.by;
   entry.reason = record.reason;
+  entry.evidence = record.evidence;
   return entry;
 }
 

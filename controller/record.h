@@ -35,6 +35,7 @@ struct Record {
   std::string event = {};  // "": no line of history
   std::string by = {};
   std::string reason = {};
+  std::string evidence = {};
   Rollout rollout = {};  // after it
   JudgeMemory memory = {};
 };

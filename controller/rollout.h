@@ -32,8 +32,9 @@ struct HistoryEntry {
   RolloutState state = RolloutState::kStable;  // after it
   std::string by = {};                         // "serin", or the operator ("uid 1000")
   std::string reason = {};
+  std::string evidence = {};  // the numbers of that moment, while a canary was out
 };
-inline constexpr size_t kHistoryLimit = 1000;  // of `history`; a year of rollouts, 300 KB
+inline constexpr size_t kHistoryLimit = 1000;  // of `history`; a year of rollouts, 1.5 MB
 
 struct Rollout {
   RolloutState state = RolloutState::kStable;

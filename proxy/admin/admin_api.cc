@@ -94,7 +94,8 @@ AdminAnswer History(std::vector<HistoryEntry> entries, size_t limit) {
                     {"weight", Rounded(entry.weight.ratio())},
                     {"state", Name(entry.state)},
                     {"by", entry.by},
-                    {"reason", entry.reason}});
+                    {"reason", entry.reason},
+                    {"evidence", entry.evidence}});
   }
   return Answer(200, {{"entries", std::move(list)}});
 }

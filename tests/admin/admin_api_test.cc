@@ -69,11 +69,12 @@ TEST_F(AdminApiTest, ExplainSaysWhy) {
 TEST_F(AdminApiTest, HistoryIsNewestLastAndCanBeLimited) {
   backend_.history = {
       {absl::FromUnixSeconds(0), "start", "v1", Weight(), RolloutState::kStepping, "uid 0", "asked"},
-      {absl::FromUnixSeconds(1), "step", "v1", Weight::Percent(10), RolloutState::kStepping, "serin", ""}};
+      {absl::FromUnixSeconds(1), "step", "v1", Weight::Percent(10), RolloutState::kStepping, "serin", "",
+       "numbers"}};
   EXPECT_EQ(json::parse(Get("/v1/history").body)["entries"].size(), 2u);
   EXPECT_EQ(Get("/v1/history", "limit=1").body,
             R"({"entries":[{"at":"1970-01-01T00:00:01.000Z","event":"step","release":"v1","weight":0.1,)"
-            R"("state":"stepping","by":"serin","reason":""}]})"
+            R"("state":"stepping","by":"serin","reason":"","evidence":"numbers"}]})"
             "\n");
   for (const char* query : {"limit=0", "limit=x", "limit=-1", "limit=", "last=1", "limit=1&limit=2"}) {
     EXPECT_EQ(Error(Get("/v1/history", query), 400), "/v1/history takes limit=N only, N at least 1");

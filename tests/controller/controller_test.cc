@@ -211,6 +211,18 @@ TEST(ControllerTest, AnExplanationSaysSinceWhenAndWhatToDo) {
   EXPECT_THAT(s.report()->explanation, HasSubstr("All traffic is on blue; \"serinctl retry\" tries"));
 }
 
+TEST(ControllerTest, TheNumbersOfADecisionSurviveARestart) {
+  Simulation s;
+  s.behaviours[Index(PoolId::kGreen)].error = 1;
+  ASSERT_TRUE(s.Do(Verb::kStart).ok());
+  s.Run(absl::Seconds(30), kRate);
+  ASSERT_EQ(s.state(), RolloutState::kReverted);
+  const std::string before = s.report()->explanation;
+  EXPECT_THAT(before, HasSubstr("At that moment: In the last 1m canary (green) had 5 of 5 fail (100 %)"));
+  s.Restart();
+  EXPECT_EQ(s.report()->explanation, before);
+}
+
 TEST(ControllerTest, ALateFaultIsExplainedThoughTheWindowLooksWell) {
   Simulation s;
   ASSERT_TRUE(s.Do(Verb::kStart).ok());

@@ -63,6 +63,7 @@ std::vector<Record> Reverted() {
 TEST(JournalRecordTest, SurvivesEncoding) {
   Record record = MakeRecord(RecordKind::kIntent, "step", 25, 7);
   record.reason = "50 % better\tthan\nbefore \x01 %%% \"quoted\" = ü";
+  record.evidence = "canary (green) had 6 of 6 fail (100 %)";
   record.towards_stable = true;
   record.rollout.baking = record.rollout.manual = record.rollout.undoable = record.rollout.warned = true;
   record.rollout.reason = "so";
@@ -77,6 +78,7 @@ TEST(JournalRecordTest, SurvivesEncoding) {
   EXPECT_EQ(again->event, record.event);
   EXPECT_EQ(again->by, record.by);
   EXPECT_EQ(again->reason, record.reason);
+  EXPECT_EQ(again->evidence, record.evidence);
   EXPECT_EQ(again->rollout.split, record.rollout.split);
   EXPECT_EQ(again->rollout.held, record.rollout.held);
   EXPECT_EQ(again->rollout.first_epoch, record.rollout.first_epoch);
@@ -88,7 +90,7 @@ TEST(JournalRecordTest, SurvivesEncoding) {
 
 TEST(JournalRecordTest, FitsItsLineWhateverTheTexts) {
   Record record = MakeRecord(RecordKind::kResult, std::string(5000, '%'), 10, 1);
-  record.reason = record.rollout.reason = std::string(100000, '\n');
+  record.reason = record.evidence = record.rollout.reason = std::string(100000, '\n');
   record.by = record.rollout.release = std::string(100000, '\t');
   record.memory.error_levels.assign(100, 1.0 / 3);
   const std::string line = EncodeRecord(record);

@@ -151,6 +151,15 @@ TEST_F(ObserverTest, OneCrawlerOnABrokenPageCountsThreeTimesInTenSeconds) {
   EXPECT_EQ(canary().outcomes, 203);
 }
 
+TEST_F(ObserverTest, WithZeroFailuresAllowedEverythingCounts) {
+  Plan plan;
+  plan.client_burst_failures = 0;
+  observer_.SetPlan(plan);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_TRUE(observer_.Take(Failure(PoolId::kGreen, i * 0.01, 7)).counts());
+  }
+}
+
 TEST_F(ObserverTest, NothingOfAMutedClientCountsSoTheSampleStaysFair) {
   uint64_t next = kCrowd;
   for (int i = 0; i < 20; ++i) observer_.Take(Response(PoolId::kGreen, i * 0.01, ++next));

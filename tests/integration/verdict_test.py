@@ -8,6 +8,7 @@ import re
 import threading
 
 from harness import Load, SerinCase, main, wait_for
+from http_client import Connection, format_request
 from revert_figures import Revert, read_log
 
 STEP = {"rollout": {"hold": "600s"}}
@@ -96,6 +97,10 @@ class ExplainTest(VerdictCase):
         for part in ("Release v42", "reverted at 10 %", "canary (green)", "stable (blue)", "limit", "5 %", "last 1m",
                      "/shop.php", "PHP Fatal error: Uncaught Error: no such method", "status 200"):
             self.assertIn(part, text)
+        self.daemon.restart_after_kill()
+        self.assertIn("no such method", " ".join(self.daemon.ctl("explain").stdout.split()), "after a crash, too")
+        evidence = self.daemon.admin("GET", "/v1/history")[1]["entries"][-2]["evidence"]
+        self.assertRegex(evidence, r"canary \(green\) had \d+ of \d+ fail.*stable \(blue\) had 0 of")
         history = self.daemon.ctl("history").stdout
         for word in ("start", "revert", "v42", "serin"):
             self.assertIn(word, history)
@@ -109,6 +114,37 @@ class ExplainTest(VerdictCase):
         status = self.daemon.status()
         self.assertEqual((status["state"], status["pools"]["green"]["requests"]), ("paused", 0))
         self.assertGreater(self.daemon.metric_sum("serin_requests_total", role="canary"), 300, "but they are metrics")
+
+
+class LeavingClientTest(VerdictCase):
+    """499: no error and no success, unless the pool had failed or the limit was passed by then."""
+
+    def leave(self, behaviour, until):
+        self.green.behave = behaviour
+        self.daemon.set_weight(100)
+        with Connection(self.daemon.address) as connection:
+            connection.send(format_request("GET", "/shop.php"))
+            until(connection)
+        wait_for(lambda: self.daemon.metric_sum("serin_requests_total", code="499") == 1, 10, "the client's leaving")
+
+    def counts(self):
+        pool = self.daemon.status()["pools"]["green"]
+        return pool["requests"], pool["errors"], pool["slow"]
+
+    def test_before_an_answer_it_says_nothing(self):
+        self.leave(lambda request: "hang", lambda connection: wait_for(lambda: self.green.seen))
+        self.assertEqual(self.counts(), (0, 0, 0))
+
+    def test_after_the_head_of_a_500_it_is_an_error(self):
+        def failed(connection, request):
+            connection.send(request.out(b"Status: 500 Oops\r\nContent-Type: text/plain\r\n\r\npart"))
+            connection.wait_closed()
+        self.leave(lambda request: failed, lambda connection: self.assertIn(b"500", connection.line()))
+        wait_for(lambda: self.counts() == (1, 1, 0), 5, "the error")
+
+    def test_after_the_latency_limit_it_is_slow(self):
+        self.leave(lambda request: "hang", lambda connection: wait_for(lambda: self.counts()[2] == 1, 10, "slow"))
+        self.assertEqual(self.counts(), (0, 0, 1))
 
 
 class ReplayTest(VerdictCase):
