@@ -239,7 +239,7 @@ void Exchange::OnBackendError(BackendError error, bool stale) {
   connection_ = nullptr;
   if (stale && !retried_ && IsIdempotent(stream_->request().method())) {
     retried_ = true;
-    return worker_.pool(asked_).Acquire(*this, false);
+    return worker_.pool(asked_).AcquireAgain(*this);
   }
   Fail(error);
 }

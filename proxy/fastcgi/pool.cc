@@ -44,6 +44,17 @@ void Pool::Acquire(PoolWaiter& waiter, bool may_reuse) {
     ++reused_;
     return waiter.OnBackend(*connection);
   }
+  OpenOrEnqueue(waiter, Place::kBack);
+}
+
+void Pool::AcquireAgain(PoolWaiter& waiter) {
+  waiter.may_reuse_ = false;
+  // Its first wait is over; the queue stays ordered by time.
+  waiter.since_ = queued_ > 0 ? queue_.front().waiter->since_ : host_.loop.now();
+  OpenOrEnqueue(waiter, Place::kFront);
+}
+
+void Pool::OpenOrEnqueue(PoolWaiter& waiter, Place place) {
   const bool backlog_full = host_.loop.now() < backlog_full_until_;
   if (queued_ == 0 && !backlog_full) {
     if (gate_.TryAcquire()) return OpenFor(waiter);
@@ -54,14 +65,14 @@ void Pool::Acquire(PoolWaiter& waiter, bool may_reuse) {
     }
   }
   if (!gate_.TryQueue()) return waiter.OnNoBackend(BackendError::kSaturated);
-  Enqueue(waiter, false);
+  Enqueue(waiter, place);
   if (backlog_full) return;
   gate_.Await(worker_, queue_.front().waiter->since_);
   if (gate_.TryAcquire()) OpenFor(Dequeue());
 }
 
-void Pool::Enqueue(PoolWaiter& waiter, bool front) {
-  if (front) {
+void Pool::Enqueue(PoolWaiter& waiter, Place place) {
+  if (place == Place::kFront) {
     queue_.PushFront(waiter.link_);
   } else {
     queue_.PushBack(waiter.link_);
@@ -108,7 +119,7 @@ void Pool::OpenFor(PoolWaiter& waiter) {
   // Saturation is no failure: the request keeps its place and its time limit.
   if (error == BackendError::kSaturated && gate_.TryQueue()) {
     backlog_full_until_ = host_.loop.now() + kBacklogPause;
-    Enqueue(waiter, true);
+    Enqueue(waiter, Place::kFront);
     gate_.StopAwaiting(worker_);  // a slot is no use to us until then
     return gate_.Release();
   }

@@ -47,6 +47,8 @@ class Pool final : private BackendOwner {
   // the request can stand a kept connection, because it can be repeated if
   // that turns out to be stale.
   void Acquire(PoolWaiter& waiter, bool may_reuse);
+  // The connection it got turned out to be stale: a new one, before all that came after it.
+  void AcquireAgain(PoolWaiter& waiter);
   // The waiter no longer wants one.
   void Cancel(PoolWaiter& waiter);
 
@@ -69,7 +71,9 @@ class Pool final : private BackendOwner {
 
  private:
   void OnConnectionFree(BackendConnection& connection, Ended ended) override;
-  void Enqueue(PoolWaiter& waiter, bool front);
+  enum class Place : uint8_t { kFront, kBack };
+  void OpenOrEnqueue(PoolWaiter& waiter, Place place);
+  void Enqueue(PoolWaiter& waiter, Place place);
   PoolWaiter& Dequeue();
   void OpenFor(PoolWaiter& waiter);
   void ServeNext();

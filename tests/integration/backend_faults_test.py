@@ -1,7 +1,9 @@
 """A backend that breaks in every way we know of: what the client gets, and what the next one gets."""
 
+import threading
 import time
 
+from fake_fpm import answer
 from harness import Load, SerinCase, main, wait_for
 from http_client import Connection, fetch, format_request
 
@@ -188,6 +190,31 @@ class KeptConnectionsTest(FaultsTest):
             name="one")
         for method in ("GET", "POST", "GET", "POST", "POST", "GET"):
             self.assertEqual(daemon.get("/", method=method, body=b"" if method == "GET" else b"x").status, 200)
+
+    def test_a_request_that_is_tried_again_keeps_its_place_in_the_queue(self):
+        queued = threading.Event()
+
+        def end_late(connection, request):
+            answer(connection, request)
+            connection.buffer = connection.sock.recv(262144)
+            queued.wait(30)
+            return False
+        self.blue.behave = lambda request: end_late if request.id == "first" else "ok"
+        daemon = self.serin({"server": {"workers": 1}, "pools": {"blue": {"max_connections": 1, "keep_alive": "on"}},
+                             "listen": [{"address": "unix:" + self.path("one.sock"), "protocol": "http"}],
+                             "admin": {"socket": self.path("one-admin.sock")},
+                             "state": {"directory": self.folder("one-state")}}, name="one")
+        self.assertEqual(daemon.get("/?id=first").status, 200)
+        clients = [Connection(daemon.address) for _ in range(3)]
+        for waiting, client in enumerate(clients):
+            client.send(format_request("GET", "/?id=%d" % waiting))
+            wait_for(lambda: daemon.metric_sum("serin_pool_connections", pool="blue", state="active") == 1 and
+                     daemon.metric_sum("serin_pool_queue_depth", pool="blue") == waiting)
+        queued.set()  # the kept connection closes under request 0: its slot is 1's, and the next its own
+        self.assertEqual([client.response().status for client in clients], [200] * 3)
+        self.assertEqual([request.id for request in self.blue.seen], ["first", "1", "0", "2"])
+        for client in clients:
+            client.close()
 
     def test_each_request_of_a_connection_has_an_id_of_its_own(self):
         with Connection(self.daemon.address) as connection:
