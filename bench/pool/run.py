@@ -22,7 +22,7 @@ SCRIPTS = {
     "hello": 'echo "hello";',
     "work": 'usleep(5000); echo str_repeat("x", 20000);',
 }
-LATENCY = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s)$", re.M)
+LATENCY = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s) *$", re.M)
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
