@@ -125,6 +125,7 @@ void AdminService::OnTick() {
 std::shared_ptr<const Report> AdminService::GetReport() { return server_.controller().report(); }
 std::vector<HistoryEntry> AdminService::GetHistory() { return server_.controller().History(); }
 absl::Status AdminService::Execute(const Command& command) {
+  if (absl::Status ready = server_.CheckWarm(command); !ready.ok()) return ready;
   const absl::Status status = server_.controller().Execute(command);
   if (status.ok() && command.verb == Verb::kDrain) server_.DrainPool(command.pool);
   return status;

@@ -11,6 +11,7 @@
 #include "proxy/admin_service.h"
 #include "proxy/base/log.h"
 #include "proxy/systemd.h"
+#include "proxy/warm_up.h"
 
 namespace serin {
 namespace {
@@ -238,6 +239,12 @@ void Server::RemoveSocketFiles(const std::vector<ListenSockets>& listeners) {
     if (listener.settings.address.kind != SocketAddress::Kind::kUnix || listener.fds.empty()) continue;
     ::unlink(listener.settings.address.path.c_str());
   }
+}
+
+absl::Status Server::CheckWarm(const Command& command) const {
+  const SplitState split = cell_.Load();
+  if (!GivesFirstWeight(command, split)) return absl::OkStatus();
+  return CheckPool(split.canary_pool, config_.dataplane.pools[Index(split.canary_pool)], config_.warm_up);
 }
 
 void Server::WarnOfFixedSettings(const Config& next) const {

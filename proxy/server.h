@@ -42,6 +42,8 @@ class Server {
   // For the admin service.
   ControllerThread& controller() { return *controller_thread_; }
   absl::Status Reload();
+  // Unavailable when `command` gives a canary its first weight and its pool does not answer.
+  absl::Status CheckWarm(const Command& command) const;
   // The controller has closed the pool: empties it.
   void DrainPool(PoolId id) { drains_[Index(id)]->Begin(config_.dataplane.drain_timeout); }
   PoolUse pool_use(PoolId id) const { return drains_[Index(id)]->Use(); }

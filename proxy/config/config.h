@@ -44,6 +44,7 @@ struct Config {
   DataplaneSettings dataplane;
   TlsSettings tls;
   Plan plan;
+  int warm_up = 3;  // answers of a pool before it gets its first weight
   AdminSettings admin;
   MetricsSettings metrics;
   WebhookSettings webhook;

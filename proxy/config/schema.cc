@@ -145,6 +145,10 @@ void PoolKeys(PoolId id, std::vector<Key<Config>>& keys) {
         return pool(c).keep_alive;
       }));
   keys.push_back(TextKey<C>(
+      prefix + "health_path", "a path such as \"/ping\", or \"\" for none",
+      [](const std::string& text) { return text.empty() || IsStatusPath(text); },
+      [pool](C & c) -> auto& { return pool(c).health_path; }));
+  keys.push_back(TextKey<C>(
       prefix + "status_address", "an address such as \"127.0.0.1:9002\" or \"unix:/path\", or \"\" for none",
       IsAddressOrNone, [pool](C & c) -> auto& { return pool(c).status_address; }));
   keys.push_back(TextKey<C>(

@@ -78,6 +78,8 @@ void RolloutKeys(std::vector<Key<Config>>& keys) {
       "rollout.max_slow_rate", 0.0001, 0.5, [](C & c) -> auto& { return c.plan.max_slow_ratio; }));
   duration("rollout.window", Seconds(1), Minutes(10), &Plan::window);
   keys.push_back(IntegerKey<C>(
+      "rollout.warm_up", 0, 100, [](C & c) -> auto& { return c.warm_up; }));
+  keys.push_back(IntegerKey<C>(
       "rollout.min_requests", 1, 1'000'000, [](C & c) -> auto& { return c.plan.min_requests; }));
   keys.push_back(IntegerKey<C>(
       "rollout.min_step_requests", 0, 1'000'000, [](C & c) -> auto& { return c.plan.min_step_requests; }));

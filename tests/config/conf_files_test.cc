@@ -134,6 +134,8 @@ TEST(ConfFilesTest, TheDefaultsShownAreTheDefaults) {
   EXPECT_EQ(pa.send_timeout, pb.send_timeout);
   EXPECT_EQ(pa.read_timeout, pb.read_timeout);
   EXPECT_EQ(pa.total_timeout, pb.total_timeout);
+  EXPECT_EQ(pa.health_path, pb.health_path);
+  EXPECT_EQ(shown.warm_up, ours.warm_up);
   EXPECT_EQ(pa.status_address, pb.status_address);
   EXPECT_EQ(pa.status_path, pb.status_path);
   EXPECT_EQ(a.split.key, b.split.key);

@@ -91,6 +91,7 @@ keep_alive = "on"
 total_timeout = "2m"
 status_address = "unix:/run/php/blue-status.sock"
 status_path = "/fpm/status"
+health_path = "/fpm/ping"
 [pools.blue.params]
 APP_ENV = "canary"
 [pools.green]
@@ -105,6 +106,7 @@ hold = "0s"
 max_error_rate = "0.5%"
 max_p95 = "800ms"
 on_common_cause = "revert"
+warm_up = 0
 common_cause_factor = 3
 [rollout.sequential]
 alpha = "1%"
@@ -163,6 +165,7 @@ directory = "/tmp/state"
   EXPECT_EQ(dataplane.pools[0].total_timeout, absl::Minutes(2));
   EXPECT_EQ(dataplane.pools[0].status_address, "unix:/run/php/blue-status.sock");
   EXPECT_EQ(dataplane.pools[0].status_path, "/fpm/status");
+  EXPECT_EQ(dataplane.pools[0].health_path, "/fpm/ping");
   EXPECT_EQ(dataplane.pools[1].status_address, "");
   EXPECT_EQ(dataplane.pools[0].params,
             (std::vector<std::pair<std::string, std::string>>{{"APP_ENV", "canary"}}));
@@ -176,6 +179,7 @@ directory = "/tmp/state"
   EXPECT_EQ(dataplane.slow_limit, absl::Milliseconds(800));
   EXPECT_EQ(config.plan.on_common_cause, OnCommonCause::kRevert);
   EXPECT_EQ(config.plan.common_cause_rho, 3);
+  EXPECT_EQ(config.warm_up, 0);
   EXPECT_DOUBLE_EQ(config.plan.sequential.alpha, 0.01);
   EXPECT_EQ(config.plan.sequential.theta, (std::vector<double>{0.1, 0.5}));
   EXPECT_EQ(dataplane.split.key, SplitKey::kHeader);
