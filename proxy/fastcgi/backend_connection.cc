@@ -234,7 +234,7 @@ void BackendConnection::Fail(BackendError error) {
                      (error == BackendError::kReset || error == BackendError::kTruncated ||
                       error == BackendError::kProtocol);
   BackendUser* user = std::exchange(user_, nullptr);
-  if (error == BackendError::kReadTimeout) {
+  if (error == BackendError::kReadTimeout && !sending_) {
     Linger();
   } else {
     owner_.OnConnectionFree(*this, Ended::kBroken);
