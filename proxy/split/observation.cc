@@ -1,7 +1,6 @@
 #include "proxy/split/observation.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace serin {
 
@@ -34,13 +33,13 @@ std::string_view Name(BackendError error) {
 void FailureDetail::set_script(std::string_view text) {
   if (text.size() > script_bytes.size()) text.remove_prefix(text.size() - script_bytes.size());
   script_size = static_cast<uint8_t>(text.size());
-  std::memcpy(script_bytes.data(), text.data(), text.size());
+  std::copy_n(text.data(), text.size(), script_bytes.data());  // memcpy may not be given an empty view's null
 }
 
 void FailureDetail::set_message(std::string_view text) {
   text = text.substr(0, std::min(text.find('\n'), message_bytes.size()));
   message_size = static_cast<uint8_t>(text.size());
-  std::memcpy(message_bytes.data(), text.data(), text.size());
+  std::copy_n(text.data(), text.size(), message_bytes.data());
 }
 
 }  // namespace serin

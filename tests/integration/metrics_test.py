@@ -66,7 +66,7 @@ class MetricsTest(SerinCase):
         wait_for(lambda: self.daemon.metric_sum("serin_received_bytes_total") > 200000, 5, "bytes received")
         wait_for(lambda: self.daemon.metric_sum("serin_sent_bytes_total") > 26 * 50, 5, "bytes sent")
         self.assertGreaterEqual(self.daemon.metric_sum("serin_pool_connections_opened_total"), 20)
-        self.assertEqual(self.daemon.metric_sum("serin_pool_connections"), 0)
+        wait_for(lambda: self.daemon.metric_sum("serin_pool_connections") == 0, 5, "no connection to the pools")
         self.assertEqual(self.daemon.metric_sum("serin_refused_requests_total", code="400"), 1)
         self.assertEqual(self.daemon.metric_sum("serin_spilled_total"), 1)
 
