@@ -17,13 +17,15 @@ namespace {
 // route to stable by themselves (the dead man's switch), so the canary was not
 // being tried.
 constexpr absl::Duration kMostPerTick = absl::Seconds(5);
-// How much of a hold a crash may cost, and how often a failing journal is tried again.
 // No observation reaches us later than this after its time: a worker stamps it
 // as it pushes it, and every tick drains all.
 constexpr absl::Duration kLatestObservation = absl::Seconds(1);
+// How much of a hold a crash may cost, and how often a failing journal is tried again.
 constexpr absl::Duration kCheckpointInterval = absl::Seconds(5);
-// The recording is written in pieces of this size at the latest.
-constexpr size_t kRecordingPiece = 256 << 10;
+// The recording is written with each change, when so much has come together,
+// and this long after the last time: what a crash may take of it.
+constexpr size_t kRecordingPiece = 64 << 10;
+constexpr absl::Duration kRecordingInterval = absl::Seconds(1);
 
 }  // namespace
 
@@ -164,6 +166,8 @@ bool Controller::wants_tick() const {
   return state_->judge.breach() != nullptr || state_->judge.common_cause() != nullptr;
 }
 
+bool Controller::near_limit() const { return state_->judge.NearLimit(); }
+
 // --- The tick --------------------------------------------------------------------
 
 void Controller::Tick(Now now) {
@@ -174,7 +178,10 @@ void Controller::Tick(Now now) {
   s.Act(now);
   s.judge.Advance(now.steady - kLatestObservation);
   s.Checkpoint(now);
-  s.FlushRecording();
+  if (now.steady >= s.recording_at) {
+    s.recording_at = now.steady + kRecordingInterval;
+    s.FlushRecording();
+  }
   if (now.steady >= s.report_at) s.Publish(now);
 }
 
@@ -314,11 +321,13 @@ void Controller::State::FollowRecording(bool new_rollout, bool resume) {
   if (!recording) return;
   log.AddRollout(rollout);
   if (new_rollout) log.AddRestart(judge.Memory());
-  if (rollout.active()) return;
   FlushRecording();
+  if (rollout.active()) return;
   recorder.CloseRecording();
   recording = false;
 }
+
+void Controller::FlushRecording() { state_->FlushRecording(); }
 
 void Controller::State::FlushRecording() {
   if (log.size() == 0) return;

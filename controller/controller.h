@@ -94,6 +94,9 @@ class Controller {
   void Observe(const FailureDetail& detail);
   // An observation has tripped a rule: Tick must not wait.
   bool wants_tick() const;
+  // A good answer may be what trips the next one: Observe and Tick within
+  // milliseconds, not within 100.
+  bool near_limit() const;
 
   // Judges, decides, applies, records. Call at least every 100 ms, and at once
   // after a failed observation of the canary.
@@ -104,6 +107,9 @@ class Controller {
   // (the table is in command.h). FailedPrecondition too when a canary would
   // get weight and the journal cannot be written.
   absl::Status Execute(const Command& command, Now now);
+
+  // At the end: what Tick has not written yet of the recording.
+  void FlushRecording();
 
   // New limits from a reload; a rollout under way continues under them, at its
   // weight until its next step.

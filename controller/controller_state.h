@@ -60,6 +60,7 @@ struct Controller::State {
   Instant last_tick;
   Instant checkpoint_at;
   Instant report_at;
+  Instant recording_at;
 
   // Trouble with the journal; empty when there is none.
   std::string journal_trouble;

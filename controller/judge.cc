@@ -180,6 +180,16 @@ Rule Judge::WindowRule() const {
   return Rule::kNone;
 }
 
+bool Judge::NearLimit() const {
+  if (!judging_) return false;
+  const Counts& window = observer_.counts(canary_);
+  const auto near = [&](int64_t failed, int64_t known, double limit) {
+    return Exceeds(failed, std::max(known, plan_.min_requests), limit / 2);
+  };
+  return near(window.errors, window.outcomes, plan_.max_error_ratio) ||
+         near(window.slow, window.timed, plan_.max_slow_ratio);
+}
+
 bool Judge::StableFails(Signal signal) const {
   const Counts& stable = observer_.counts(Other(canary_));
   if (signal == Signal::kErrors) {

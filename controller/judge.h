@@ -87,6 +87,11 @@ class Judge {
   const Verdict* breach() const { return breach_.rule != Rule::kNone ? &breach_ : nullptr; }
   const Verdict* common_cause() const { return common_.rule != Rule::kNone ? &common_ : nullptr; }
   void ForgetCommonCause() { common_ = Verdict(); }
+  // The next good answer may be what trips a rule: the canary's window holds
+  // more than half of the failures that it may hold. (The other rules are
+  // tripped by failures only.) While this is false good answers can wait to be
+  // judged, but no longer than a window takes to lose half of what it holds.
+  bool NearLimit() const;
 
   // Lets the windows age while nothing comes; for reports. `until` must lie so
   // far back that no observation from before it can still come, or a replay

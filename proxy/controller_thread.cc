@@ -9,12 +9,12 @@
 namespace serin {
 namespace {
 
-// While a canary has weight, what no Wake announced is seen this soon: the good
-// answer that fills the window above the limit, evidence that completes a step.
-// From the answer that decides to the first request that is spared is to be
-// less than 10 ms, a thread's waking up on a busy machine included.
+// What no Wake announces is the good answer that fills the window above the
+// limit. While one may, it is seen this soon: from the answer that decides to
+// the first request that is spared is to be less than 10 ms, a thread's waking
+// up on a busy machine included.
 constexpr absl::Duration kBusyTick = absl::Milliseconds(4);
-// Otherwise only the figures have to be fresh.
+// Otherwise a step can wait that is due, and only the figures have to be fresh.
 constexpr absl::Duration kIdleTick = absl::Milliseconds(100);
 
 Now ReadClocks() { return {Instant::Now(), absl::Now()}; }
@@ -63,11 +63,11 @@ void ControllerThread::Run() {
     wake_pending_.exchange(false, std::memory_order_acq_rel);
     RunTurn();
   }
+  controller_.FlushRecording();
 }
 
 absl::Duration ControllerThread::TickPeriod() const {
-  const SplitState split = cell_.Load();
-  return split.engaged || !split.canary_weight.is_zero() ? kBusyTick : kIdleTick;
+  return controller_.near_limit() ? kBusyTick : kIdleTick;
 }
 
 void ControllerThread::RunTurn() {

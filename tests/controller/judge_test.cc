@@ -94,6 +94,30 @@ TEST_F(JudgeTest, OneMoreThanFivePercentIsNot) {
   EXPECT_EQ(judge_.breach()->evidence.window[Index(PoolId::kGreen)].outcomes, 100);
 }
 
+TEST_F(JudgeTest, AGoodAnswerCanWaitUntilHalfOfTheFailuresAreThereThatTheWindowMayHold) {
+  plan_.sequential.enabled = false;
+  SetPlan();
+  Bad(2);
+  Bad(50, PoolId::kBlue);
+  EXPECT_FALSE(judge_.NearLimit());
+  Bad(1);
+  EXPECT_TRUE(judge_.NearLimit());  // 3 of 100 would be
+  Good(117);
+  EXPECT_FALSE(judge_.NearLimit());  // 3 of 120
+  Slow(4);
+  EXPECT_TRUE(judge_.NearLimit());  // slowness has its own
+  judge_.Advance(now_ + plan_.window);
+  EXPECT_FALSE(judge_.NearLimit());
+  Bad(6);
+  Good(93);
+  ASSERT_EQ(rule(), Rule::kNone);
+  EXPECT_TRUE(judge_.NearLimit());
+  Good(1);
+  EXPECT_EQ(rule(), Rule::kWindowErrors);
+  Follow(Weight::Zero(), RolloutState::kReverted);
+  EXPECT_FALSE(judge_.NearLimit()) << "there is nothing left to decide";
+}
+
 TEST_F(JudgeTest, ColdStartHoldsUntilMinRequests) {
   plan_.sequential.enabled = false;
   SetPlan();

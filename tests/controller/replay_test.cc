@@ -102,6 +102,41 @@ TEST(ReplayTest, ALongerLatencyLimitTurnsSlowIntoFast) {
   EXPECT_FALSE(Replay(s.recorder.recording(), plan)->replayed.has_value());
 }
 
+TEST(ReplayTest, ARecordingIsWrittenOnceASecondAndWithEachChange) {
+  Simulation s({}, 19);
+  ASSERT_TRUE(s.Do(Verb::kStart).ok());
+  const auto written = [&] {
+    const std::string& recording = s.recorder.recording();
+    return Replay(recording, *RecordedPlan(recording))->observations;
+  };
+  s.Run(absl::Seconds(10), 100);
+  // A kill now would take the rest: of a second, or of a tick more.
+  EXPECT_GE(written(), 890u);
+  s.Run(absl::Milliseconds(300), 100);
+  ASSERT_TRUE(s.Do(Verb::kPause).ok());
+  EXPECT_EQ(written(), 1030u);
+  // Ten ticks a second, one write.
+  size_t size = s.recorder.recording().size();
+  int writes = 0;
+  for (int tick = 0; tick < 100; ++tick) {
+    s.Run(absl::Milliseconds(100), 100);
+    writes += s.recorder.recording().size() != size;
+    size = s.recorder.recording().size();
+  }
+  EXPECT_LE(writes, 11);
+  s.Run(absl::Milliseconds(300), 100);
+  s.controller->FlushRecording();
+  EXPECT_EQ(written(), 2060u);
+}
+
+TEST(ReplayTest, ARecordingInMemoryHasABound) {
+  Simulation s({}, 20);
+  ASSERT_TRUE(s.Do(Verb::kStart).ok());
+  const size_t size = s.recorder.recording().size();
+  for (int i = 0; i < 100000; ++i) s.controller->Observe(s.Request());  // and no tick
+  EXPECT_GT(s.recorder.recording().size() + (70 << 10), size + 100000 * 12);
+}
+
 TEST(ReplayTest, ACutRecordingTellsWhatItHas) {
   Simulation s({}, 17);
   ASSERT_TRUE(s.Do(Verb::kStart).ok());
