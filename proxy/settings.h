@@ -61,7 +61,7 @@ struct PoolSettings {
   absl::Duration read_timeout = absl::Seconds(60);          // between bytes of the answer
   absl::Duration total_timeout = absl::ZeroDuration();      // whole answer; zero: no limit
   std::string status_address;                               // pm.status_listen; "": not asked
-  std::string health_path;                                  // ping.path; "": any answer will do
+  std::string health_path;                                  // ping.path; "": not asked
   std::string status_path = "/status";                      // pm.status_path
   std::vector<std::pair<std::string, std::string>> params;  // extra FastCGI params, for this pool
 };

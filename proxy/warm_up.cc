@@ -8,14 +8,6 @@ namespace serin {
 namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(1);
-// No pool has it: PHP-FPM says 404, which is an answer.
-constexpr std::string_view kNoScript = "/serin-is-anybody-there";
-
-absl::Status Ping(const PoolSettings& pool) {
-  const bool any = pool.health_path.empty();
-  const absl::Status status = AskFpm(pool.address, any ? kNoScript : pool.health_path, kPatience).status();
-  return any && absl::IsNotFound(status) ? absl::OkStatus() : status;
-}
 
 }  // namespace
 
@@ -35,14 +27,14 @@ bool GivesFirstWeight(const Command& command, const SplitState& split) {
 }
 
 absl::Status CheckPool(PoolId id, const PoolSettings& pool, int pings) {
+  if (pool.health_path.empty()) return absl::OkStatus();
   for (int i = 1; i <= pings; ++i) {
-    const absl::Status status = Ping(pool);
+    const absl::Status status = AskFpm(pool.address, pool.health_path, kPatience).status();
     if (status.ok()) continue;
     const absl::string_view why = status.message();
-    const std::string asked = pool.health_path.empty() ? "" : fmt::format(" {}", pool.health_path);
-    return absl::UnavailableError(
-        fmt::format("{} does not answer{} at {} ({}); it was sent nothing, and nothing has changed", Name(id),
-                    asked, pool.address.ToString(), std::string_view(why.data(), why.size())));
+    return absl::UnavailableError(fmt::format(
+        "{} does not answer {} at {} ({}); it was sent nothing, and nothing has changed", Name(id),
+        pool.health_path, pool.address.ToString(), std::string_view(why.data(), why.size())));
   }
   return absl::OkStatus();
 }

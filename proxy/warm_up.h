@@ -13,9 +13,10 @@ namespace serin {
 // Would `command` send requests to a pool that gets none now?
 bool GivesFirstWeight(const Command& command, const SplitState& split);
 
-// Asks `pings` times; Unavailable, with a sentence for people, at the first that
-// is not answered well. With health_path (PHP-FPM's ping.path) well is status
-// 200; without, any answer at all.
+// Asks for the pool's health_path `pings` times; Unavailable, with a sentence for
+// people, at the first that is not answered with status 200. A pool without one
+// is not asked: what any other path would set off there, nobody but the
+// application knows. If it is dead its rollout is reverted by the verdict.
 absl::Status CheckPool(PoolId id, const PoolSettings& pool, int pings);
 
 }  // namespace serin

@@ -508,7 +508,6 @@ class SerinCase(unittest.TestCase):
             },
             "split": {"key": "none"},
             "rescue": {"enabled": False},
-            "rollout": {"warm_up": 0},
             "admin": {"socket": self.path("admin.sock")},
             "metrics": {"address": "127.0.0.1:%d" % self.port()},
             "state": {"directory": self.folder("state")},

@@ -56,8 +56,18 @@ class WarmUpTest(SerinCase):
         self.assertEqual(self.daemon.status()["pools"]["green"]["state"], "serving")
 
 
+class NoHealthPathTest(SerinCase):
+    def test_a_pool_without_a_health_path_is_not_asked(self):
+        self.fakes_for_pools()
+        daemon = self.serin()
+        daemon.set_weight(20)
+        daemon.ctl("abort")
+        daemon.ctl("start", "v2")
+        self.assertEqual(len(self.green.seen), 0)
+
+
 class RealPoolTest(SerinCase):
-    def test_php_fpm_answers_by_its_ping_and_without(self):
+    def test_php_fpm_answers_by_its_ping(self):
         root = self.script("root", "index.php", "echo 'hello';")
         master = self.fpm("green", root, settings={"ping.path": "/ping"})
         for number, (path, code) in enumerate((("/ping", 200), ("", 200), ("/other", 503))):
