@@ -1,6 +1,7 @@
 #include "proxy/event_loop.h"
 
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -102,20 +103,32 @@ void IoWatch::OnEvent(int, short what, void* self) {
   watch->callback_(watch->self_, (what & EV_READ) != 0, (what & EV_WRITE) != 0);
 }
 
+// Here and not in Start, which may come when descriptors have run out.
+PeriodicTimer::PeriodicTimer() : fd_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
+  if (fd_) return;
+  LogError("no timer: out of file descriptors or memory");
+  std::abort();
+}
+
 void PeriodicTimer::Start(EventLoop& loop, absl::Duration period, std::function<void()> callback) {
   Stop();
   callback_ = std::move(callback);
-  event_assign(
-      &event_, loop.base(), -1, EV_PERSIST,
-      [](int, short, void* self) { static_cast<PeriodicTimer*>(self)->callback_(); }, this);
-  const timeval interval = absl::ToTimeval(period);
-  event_add(&event_, &interval);
-  started_ = true;
+  const timespec interval = absl::ToTimespec(period);
+  const itimerspec times{interval, interval};
+  ::timerfd_settime(fd_.get(), 0, &times, nullptr);
+  watch_.Start(loop, fd_.get(), true, false, OnExpired, this);
 }
 
 void PeriodicTimer::Stop() {
-  if (started_) event_del(&event_);
-  started_ = false;
+  watch_.Stop();
+  const itimerspec never{};
+  ::timerfd_settime(fd_.get(), 0, &never, nullptr);
+}
+
+void PeriodicTimer::OnExpired(void* self, bool, bool) {
+  auto* timer = static_cast<PeriodicTimer*>(self);
+  uint64_t count = 0;
+  if (::read(timer->fd_.get(), &count, sizeof count) == sizeof count) timer->callback_();
 }
 
 SignalWatch::SignalWatch(EventLoop& loop, int signal, std::function<void()> callback)

@@ -105,10 +105,13 @@ class IoWatch {
   void* self_ = nullptr;
 };
 
-// Calls back every `period`, first after one period.
+// Calls back every `period`, first after one period; late by more than one, once.
+// A timer of the kernel that stays armed: with a time-out each wait of the loop
+// would arm and cancel one, which costs more than the wait when there is little
+// to do.
 class PeriodicTimer {
  public:
-  PeriodicTimer() = default;
+  PeriodicTimer();
   ~PeriodicTimer() { Stop(); }
   PeriodicTimer(const PeriodicTimer&) = delete;
   PeriodicTimer& operator=(const PeriodicTimer&) = delete;
@@ -116,8 +119,10 @@ class PeriodicTimer {
   void Stop();
 
  private:
-  event event_{};
-  bool started_ = false;
+  static void OnExpired(void* self, bool readable, bool writable);
+
+  UniqueFd fd_;
+  IoWatch watch_;
   std::function<void()> callback_;
 };
 
