@@ -22,6 +22,7 @@ Change AdvanceChange(const Rollout& now, const Plan& plan, std::string event, st
   const int step = NextStep(plan, now.split.canary_weight);
   next.step = step > 0 ? step : static_cast<int>(plan.steps.size());
   next.split.canary_weight = step > 0 ? plan.steps[static_cast<size_t>(step - 1)] : Weight::All();
+  next.split.shadow = false;
   next.baking = next.split.canary_weight == Weight::All();
   next.state = next.baking ? RolloutState::kBaking : RolloutState::kStepping;
   next.held = absl::ZeroDuration();
@@ -41,7 +42,7 @@ Change FinaliseChange(const Rollout& now, std::string event, std::string by, std
   // One word, one store: the canary becomes stable and nobody is moved.
   next.split.canary_pool = Other(now.split.canary_pool);
   next.split.canary_weight = Weight::Zero();
-  next.split.engaged = false;
+  next.split.shadow = next.split.engaged = false;
   next.state = RolloutState::kStable;
   next.step = 0;
   next.baking = next.manual = next.warned = false;
@@ -58,12 +59,14 @@ Change RevertChange(const Rollout& now, std::string event, std::string by, std::
   Change change{.next = now, .direction = Direction::kTowardsStable};
   Rollout& next = change.next;
   next.split.canary_weight = Weight::Zero();
-  next.split.engaged = false;
+  next.split.shadow = next.split.engaged = false;
   next.state = RolloutState::kReverted;
   next.baking = next.manual = next.warned = false;
   change.event = std::move(event);
   change.by = std::move(by);
-  change.reason = fmt::format("reverted at {}: {}", FormatWeight(now.split.canary_weight), reason);
+  change.reason = now.split.shadow
+                      ? fmt::format("reverted while shadowing, before its first user: {}", reason)
+                      : fmt::format("reverted at {}: {}", FormatWeight(now.split.canary_weight), reason);
   next.reason = change.reason;
   return change;
 }

@@ -40,7 +40,13 @@ MaybeChange Start(const Rollout& now, const Plan& plan, const Command& command, 
   const Weight weight = plan.steps[static_cast<size_t>(step - 1)];
   std::string reason =
       fmt::format("{} by {}", event == std::string_view("retry") ? "tried again" : "started", command.by);
-  return BeginChange(now, command.release, step, weight, event, command.by, std::move(reason));
+  if (plan.shadow.is_zero())
+    return BeginChange(now, command.release, step, weight, event, command.by, std::move(reason));
+  reason += fmt::format(", shadowing {} of GET and HEAD first", FormatWeight(plan.shadow));
+  Change change =
+      BeginChange(now, command.release, step, Weight::Zero(), event, command.by, std::move(reason));
+  change.next.split.shadow = true;
+  return change;
 }
 
 MaybeChange Resume(const Rollout& now, const Plan& plan, const Command& command) {
@@ -112,6 +118,7 @@ MaybeChange SetWeight(const Rollout& now, const Command& command) {
   const Weight before = opens ? Weight::Zero() : now.split.canary_weight;
   next.split.drains += opens;
   next.split.canary_weight = weight;
+  next.split.shadow = false;
   next.state = RolloutState::kPaused;
   next.manual = true;
   next.baking = false;

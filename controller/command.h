@@ -41,13 +41,13 @@ struct Command {
 // clang-format off
 //                stable    stepping,    baking     paused         reverted
 //                          holding
-//  start         step 1    x            x          x              step 1
+//  start         step 1(6) x            x          x              step 1(6)
 //  pause         -         paused       paused     -              -
 //  resume        -         -            -          goes on (1)    -
 //  promote       -         next step    finalised  next step (2)  -
 //  promote full  -         finalised    finalised  finalised      -
 //  abort         -         reverted     reverted   reverted       -
-//  retry         x         x            x          x              step 1, same release
+//  retry         x         x            x          x              step 1(6), same release
 //  undo          undone(3) x            x          x              x
 //  weight N      paused at N in every state (4)
 //  drain POOL    everybody to stable, in every state (5)
@@ -67,6 +67,9 @@ struct Command {
 // (5) Of the canary's pool; x for stable's, which is where a revert goes. The
 //     rollout stays where it is, and is not promoted until undrained. Start,
 //     retry and a weight above 0 undrain.
+// (6) With plan.shadow: before it, at weight 0, a share of what stable answers is
+//     copied. Promote goes to step 1; a weight ends it, and resume after that
+//     goes to step 1.
 //
 // None: nothing to do. InvalidArgument: a release name that is too long or not
 // printable, a plan without steps.

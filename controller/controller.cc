@@ -118,7 +118,7 @@ void Controller::State::ComeBackStable(Now now, const std::string& why) {
   rollout = Rollout();
   rollout.split = split;
   rollout.split.canary_weight = Weight::Zero();
-  rollout.split.engaged = false;
+  rollout.split.shadow = rollout.split.engaged = false;
   rollout.reason = why + ", so everything is on stable";
   if (restart_trouble.empty()) restart_trouble = why;
   Restart(now);
@@ -130,7 +130,7 @@ void Controller::State::Restart(Now now) {
   std::string reason = fmt::format("restarted: {}", Name(rollout.state));
   if (rollout.active()) {
     reason += fmt::format(" at {}, {} of the hold left", FormatWeight(rollout.split.canary_weight),
-                          FormatSpan(std::max(absl::ZeroDuration(), plan.hold - rollout.held)));
+                          FormatSpan(std::max(absl::ZeroDuration(), HoldAt(rollout, plan) - rollout.held)));
   }
   if (!restart_trouble.empty()) reason += "; " + restart_trouble;
   Record record{.kind = RecordKind::kResult,

@@ -52,6 +52,11 @@ std::string Controller::State::Reason(const Facts& facts) const {
     return missing.empty() ? rollout.reason : missing;
   }
   if (!stepping) return rollout.reason;
+  if (rollout.split.shadow) {
+    return fmt::format("shadowing: {} of {} copied requests answered, {} of {} held",
+                       std::min(facts.step.outcomes, facts.step.timed), plan.min_step_requests,
+                       FormatSpan(rollout.held), FormatSpan(plan.shadow_hold));
+  }
   return fmt::format("{} of {} held, {} canary requests counted in this step", FormatSpan(rollout.held),
                      FormatSpan(plan.hold), std::min(facts.step.outcomes, facts.step.timed));
 }
@@ -63,10 +68,10 @@ void Controller::State::Publish(Now now) {
   auto next = std::make_shared<Report>();
   next->state = rollout.state;
   next->release = rollout.release;
-  next->step = rollout.active() ? rollout.step : 0;
+  next->step = rollout.active() && !rollout.split.shadow ? rollout.step : 0;
   next->steps = static_cast<int>(plan.steps.size());
   if (rollout.active() && !rollout.manual) {
-    next->hold_remaining = std::max(absl::ZeroDuration(), plan.hold - rollout.held);
+    next->hold_remaining = std::max(absl::ZeroDuration(), HoldAt(rollout, plan) - rollout.held);
   }
   next->target_weight = rollout.split.canary_weight;
   if (const double share = judge.ObservedShare(); share >= 0) next->observed_ratio = share;

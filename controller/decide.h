@@ -42,6 +42,9 @@ struct Facts {
 // fails.
 Decision Decide(const Facts& facts);
 
+// How long at least where `rollout` is now.
+absl::Duration HoldAt(const Rollout& rollout, const Plan& plan);
+
 // What is missing for the next step, as a sentence; empty when nothing is.
 std::string MissingEvidence(const Facts& facts);
 

@@ -256,7 +256,9 @@ std::string Explain(const Rollout& rollout, absl::Time since, const Plan& plan, 
   std::string text = rollout.release.empty() ? "The rollout" : "Release " + rollout.release;
   text += fmt::format(" is {}", Name(rollout.state));
   if (rollout.active()) text += fmt::format(" at {}", FormatWeight(rollout.split.canary_weight));
-  if (rollout.step > 0)
+  if (rollout.split.shadow) {
+    text += " (shadow, before step 1)";
+  } else if (rollout.step > 0)
     text += fmt::format(" (step {} of {})", rollout.step, std::max<size_t>(plan.steps.size(), 1));
   if (rollout.state == RolloutState::kStable) {
     text = fmt::format("All traffic is on {}", Name(rollout.split.stable_pool()));

@@ -14,10 +14,10 @@ namespace {
 constexpr size_t kMaxReason = 2000;    // one paragraph, %-encoded at most threefold
 constexpr size_t kMaxEvidence = 1500;  // both pools, limits, detectors and three causes
 constexpr size_t kMaxName = 128;
+constexpr size_t kHead = 8 + 1 + 5 + 1;  // of a line: its checksum and its length
 
 // The payload of a line whose frame is right.
 std::optional<std::string_view> Unframe(std::string_view line) {
-  constexpr size_t kHead = 8 + 1 + 5 + 1;
   if (line.size() < kHead || line.size() > kMaxJournalLine || line[8] != ' ' || line[14] != ' ') return {};
   uint32_t crc = 0;
   size_t length = 0;
@@ -57,9 +57,8 @@ class Writer {
   void Reals(std::string_view key, const std::vector<double>& values) {
     if (values.empty()) return;
     Key(key);
-    for (size_t i = 0; i < values.size() && i < kDetectors; ++i) {
+    for (size_t i = 0; i < values.size() && i < kDetectors; ++i)
       fmt::format_to(std::back_inserter(payload_), "{}{}", i == 0 ? "" : ",", values[i]);
-    }
   }
   const std::string& payload() const { return payload_; }
 
@@ -140,15 +139,22 @@ void WriteSplit(const SplitState& split, Writer& out) {
   out.Number("weight", split.canary_weight.basis_points());
   out.Text("canary", Name(split.canary_pool), kMaxName);
   out.Flag("engaged", split.engaged);
+  out.Flag("shadow", split.shadow);
   if (split.drains > 0) out.Number("drains", split.drains);
+}
+
+bool ReadEpoch(std::string_view value, Epoch& epoch) {
+  uint32_t number = 0;
+  const bool good = Reader::Number(value, 0, kMaxUint32, number);
+  epoch = Epoch(number);
+  return good;
 }
 
 // True when the key was one of the split's; `good` turns false on a bad value.
 bool ReadSplit(std::string_view key, std::string_view value, SplitState& split, bool& good) {
   uint32_t number = 0;
   if (key == "epoch") {
-    good = Reader::Number(value, 0, kMaxUint32, number);
-    split.epoch = Epoch(number);
+    good = ReadEpoch(value, split.epoch);
   } else if (key == "rollout") {
     good = Reader::Number(value, 0, 0xFFFF, split.rollout);
   } else if (key == "weight") {
@@ -159,6 +165,8 @@ bool ReadSplit(std::string_view key, std::string_view value, SplitState& split, 
     split.canary_pool = value == Name(PoolId::kBlue) ? PoolId::kBlue : PoolId::kGreen;
   } else if (key == "engaged") {
     good = Reader::Flag(value, split.engaged);
+  } else if (key == "shadow") {
+    good = Reader::Flag(value, split.shadow);
   } else if (key == "drains") {
     good = Reader::Number(value, 0, kMaxUint32, split.drains);
   } else {
@@ -186,13 +194,6 @@ bool ReadKind(std::string_view value, RecordKind& kind) {
   if (value.size() != 1 || std::string_view("IRCH").find(value[0]) == std::string_view::npos) return false;
   kind = static_cast<RecordKind>(value[0]);
   return true;
-}
-
-bool ReadEpoch(std::string_view value, Epoch& epoch) {
-  uint32_t number = 0;
-  const bool good = Reader::Number(value, 0, kMaxUint32, number);
-  epoch = Epoch(number);
-  return good;
 }
 
 bool ReadTime(std::string_view value, absl::Time& time) {
@@ -344,7 +345,6 @@ std::optional<SplitState> DecodeRoles(std::string_view line) {
 // short leaves it? If its head is damaged, or it holds more bytes than its head
 // says, it may have swallowed a record that matters.
 static bool IsOneCutShort(std::string_view line) {
-  constexpr size_t kHead = 15;
   if (line.size() < kHead) return true;
   size_t length = 0;
   uint32_t crc = 0;

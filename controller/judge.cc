@@ -65,8 +65,7 @@ void Judge::SetPlan(const Plan& plan) {
   SequentialPlan dead = plan.sequential;
   dead.enabled = true;
   dead_.Configure(plan.max_error_ratio, dead, plan.dead_pool_span);
-  error_difference_.Configure(weight_, plan.common_cause_rho);
-  slow_difference_.Configure(weight_, plan.common_cause_rho);
+  ConfigureDifference();
   SetExpected(std::max(expected_, kLeastExpected));
 }
 
@@ -95,9 +94,9 @@ void Judge::Follow(const Rollout& rollout) {
   if (!judging_) breach_ = common_ = Verdict();
   canary_ = split.canary_pool;
   weight_ = split.canary_weight;
+  shadow_ = split.shadow;
   step_epoch_ = rollout.step_epoch;
-  error_difference_.Configure(weight_, plan_.common_cause_rho);
-  slow_difference_.Configure(weight_, plan_.common_cause_rho);
+  ConfigureDifference();
 }
 
 JudgeMemory Judge::Memory() const {
@@ -119,7 +118,8 @@ void Judge::Recall(const JudgeMemory& memory) {
 
 void Judge::Observe(const Observation& observation) {
   ++number_;
-  if (!observation.forced && observation.has_latency && observation.epoch >= weight_epoch_) {
+  if (!observation.forced && !observation.shadow && observation.has_latency &&
+      observation.epoch >= weight_epoch_) {
     ++routed_[Index(observation.pool)];
   }
   const Sample sample = observer_.Take(observation);
@@ -128,6 +128,15 @@ void Judge::Observe(const Observation& observation) {
   if (sample.failed() && judging_) UpdateDifference(sample);
   if (!sample.canary) return JudgeStable(sample, observation.at);
   if (judging_) JudgeCanary(sample, observation);
+}
+
+// Copies are half of all requests at most, and how many fewer is not known here.
+// Their share is not underrated, so that in doubt there is a pause: nobody's
+// page depends on the canary meanwhile.
+void Judge::ConfigureDifference() {
+  const Weight share = shadow_ ? Weight::Percent(50) : weight_;
+  error_difference_.Configure(share, plan_.common_cause_rho);
+  slow_difference_.Configure(share, plan_.common_cause_rho);
 }
 
 void Judge::UpdateDifference(const Sample& sample) {

@@ -113,6 +113,7 @@ class Judge {
   void Begin();
   void JudgeCanary(const Sample& sample, const Observation& observation);
   void JudgeStable(const Sample& sample, Instant at);
+  void ConfigureDifference();
   void UpdateDifference(const Sample& sample);
   Rule WindowRule() const;
   bool StableFails(Signal signal) const;
@@ -136,6 +137,7 @@ class Judge {
   int rollout_ = -1;  // SplitState::rollout, or none yet
   bool judging_ = false;
   Weight weight_;
+  bool shadow_ = false;
   Epoch step_epoch_;
   Epoch weight_epoch_;
   Counts step_;

@@ -211,6 +211,7 @@ Observation UnpackObservation(uint8_t head, int64_t& last_at, Unpacker& in) {
     const uint8_t flags = in.Byte();
     observation.forced = (flags & 1) != 0;
     observation.client_left = (flags & 2) != 0;
+    observation.shadow = (flags & 4) != 0;
     observation.backend_error = static_cast<BackendError>(in.Count(kBackendErrorCount - 1));
     observation.status = static_cast<uint16_t>(in.Count(0xFFFF));
   }
@@ -300,7 +301,7 @@ void ObservationLog::AddDecision(const RecordedDecision& decision) {
 
 void ObservationLog::Add(const Observation& observation) {
   const bool detail = observation.status != 200 || observation.backend_error != BackendError::kNone ||
-                      observation.forced || observation.client_left;
+                      observation.forced || observation.client_left || observation.shadow;
   uint8_t head = kObservationBit | static_cast<uint8_t>(observation.pool);
   head |= static_cast<uint8_t>(static_cast<uint8_t>(observation.role) << 1);
   if (observation.has_outcome) head |= 4;
@@ -324,7 +325,8 @@ void ObservationLog::Add(const Observation& observation) {
   put(observation.epoch.value());
   put(observation.latency_us);
   if (detail) {
-    *end++ = static_cast<char>((observation.forced ? 1 : 0) | (observation.client_left ? 2 : 0));
+    *end++ = static_cast<char>((observation.forced ? 1 : 0) | (observation.client_left ? 2 : 0) |
+                               (observation.shadow ? 4 : 0));
     put(static_cast<uint64_t>(observation.backend_error));
     put(observation.status);
   }

@@ -183,7 +183,7 @@ Sample Observer::Take(const Observation& observation) {
   Advance(at);
   Counts counts;
   // Each request has its time exactly once, at the latest when it ends.
-  counts.routed = observation.has_latency;
+  counts.routed = observation.has_latency && !observation.shadow;
   Sample sample = Classify(observation);
   if (sample.counts() && !burst_.Counts(observation.client, observation.pool, sample.failed(), at)) {
     sample = Sample{.canary = sample.canary};

@@ -24,13 +24,15 @@ struct SequentialPlan {
 struct Plan {
   std::vector<Weight> steps = {Weight::Percent(10), Weight::Percent(25), Weight::Percent(50),
                                Weight::Percent(75), Weight::Percent(100)};
-  absl::Duration hold = absl::Minutes(5);     // at each step, and for the bake at the end
-  double max_error_ratio = 0.05;              // reverted above it
-  absl::Duration max_p95 = absl::Seconds(2);  // slower than this is "slow"
-  double max_slow_ratio = 0.05;               // p95 over max_p95 means more than 5 % are slow
-  absl::Duration window = absl::Seconds(60);  // of the literal rule
-  int64_t min_requests = 100;                 // in the window, for the literal rule
-  int64_t min_step_requests = 90;             // counted canary requests before a step is left
+  absl::Duration hold = absl::Minutes(5);  // at each step, and for the bake at the end
+  Weight shadow;                           // of stable's GET and HEAD, copied before the first step; 0: off
+  absl::Duration shadow_hold = absl::Minutes(1);  // at least this long
+  double max_error_ratio = 0.05;                  // reverted above it
+  absl::Duration max_p95 = absl::Seconds(2);      // slower than this is "slow"
+  double max_slow_ratio = 0.05;                   // p95 over max_p95 means more than 5 % are slow
+  absl::Duration window = absl::Seconds(60);      // of the literal rule
+  int64_t min_requests = 100;                     // in the window, for the literal rule
+  int64_t min_step_requests = 90;                 // counted canary requests before a step is left
   double max_evidence = 0.5;      // no step is left while a detector stands above this share of its threshold
   int warn_after_holds = 3;       // holds at one step before a warning
   int client_burst_failures = 3;  // more failures of one client in client_burst_window do not count

@@ -38,8 +38,10 @@ inline constexpr size_t kHistoryLimit = 1000;  // of `history`; a year of rollou
 
 struct Rollout {
   RolloutState state = RolloutState::kStable;
-  std::string release;    // of the rollout under way or last finished
-  int step = 0;           // 1-based; 0: no step of a plan (nothing under way, or a weight set by hand)
+  std::string release;  // of the rollout under way or last finished
+  // 1-based; 0: no step of a plan (nothing under way, or a weight set by hand).
+  // While split.shadow: the step that shadowing comes before.
+  int step = 0;
   SplitState split;       // what the workers are told
   Epoch first_epoch;      // observations of the canary's pool from before it are another release's
   Epoch step_epoch;       // requests routed before it are no evidence for this step
@@ -57,8 +59,8 @@ struct Rollout {
   }
   // The hold's clock runs.
   bool running() const { return active() && state != RolloutState::kPaused; }
-  // The guard is on: there are requests that it could save.
-  bool guarded() const { return active() && !split.canary_weight.is_zero(); }
+  // The guard is on: the canary's pool has requests that say how it does.
+  bool guarded() const { return active() && !split.idle(); }
 };
 
 }  // namespace serin

@@ -6,13 +6,6 @@
 #include "proxy/worker.h"
 
 namespace serin {
-namespace {
-
-// Of a script's stderr: enough to name the cause in `explain`.
-constexpr size_t kKeptStderr = 1024;
-
-}  // namespace
-
 Exchange::Exchange(Worker& worker) : worker_(worker), spill_(worker.spill_limits()) {}
 
 void Exchange::Begin(Stream& stream) {
@@ -50,15 +43,19 @@ void Exchange::Ask() {
   worker_.pool(asked_).Acquire(*this, IsIdempotent(stream_->request().method()));
 }
 
-// False: the request was answered here, without a pool.
-bool Exchange::FindScript() {
-  const PoolSettings& pool = settings_->pools[Index(asked_)];
+void Exchange::MatchScript(PoolId id) {
+  const PoolSettings& pool = settings_->pools[Index(id)];
   const Request& request = stream_->request();
   const ScriptRules rules{pool.scripts, pool.front_controller};
-  FileProbe& probe = worker_.probe(asked_);
+  FileProbe& probe = worker_.probe(id);
   script_ = front_.script.empty()
                 ? ResolveScript(request.path(), rules, probe, script_scratch_)
                 : ResolveNamedScript(front_.script, request.path(), rules, probe, script_scratch_);
+}
+
+// False: the request was answered here, without a pool.
+bool Exchange::FindScript() {
+  MatchScript(asked_);
   switch (script_.kind) {
     case ScriptMatch::Kind::kScript:
       return true;
@@ -70,19 +67,19 @@ bool Exchange::FindScript() {
       return false;
     case ScriptMatch::Kind::kRedirectSlash:
       // Temporary: the next release may have another idea; 307 keeps a POST one.
-      AnswerHere(request.method() == "GET" || request.method() == "HEAD" ? 302 : 307);
+      AnswerHere(IsGetOrHead(stream_->request().method()) ? 302 : 307);
       return false;
   }
   return false;
 }
 
-bool Exchange::EncodeRequest(std::string& out, uint16_t id) {
+bool Exchange::EncodeRequest(PoolId pool, Purpose purpose, std::string& out, uint16_t id) {
   const Request& request = stream_->request();
   const ConnectionInfo& from = *request.connection;
-  AppendBeginRequest(out, id, settings_->pools[Index(asked_)].keep_alive != KeepAlive::kOff);
+  AppendBeginRequest(out, id, settings_->pools[Index(pool)].keep_alive != KeepAlive::kOff);
   ParamsWriter writer(out, id);
   ParamsContext context;
-  context.pool = &worker_.pool_params(asked_);
+  context.pool = &worker_.pool_params(pool);
   context.script_name = script_.script_name;
   context.path_info = script_.path_info;
   context.authority = client_.authority;
@@ -96,6 +93,8 @@ bool Exchange::EncodeRequest(std::string& out, uint16_t id) {
   context.request_id = trace_.begun_request_id();
   context.traceparent = trace_.begun_traceparent();
   if (!AppendParams(writer, request, context)) return false;
+  // No header can be called that, so no client can pretend.
+  if (purpose == Purpose::kShadow && !writer.Add("SERIN_SHADOW", "1")) return false;
   writer.Finish();
   return true;
 }
@@ -103,7 +102,7 @@ bool Exchange::EncodeRequest(std::string& out, uint16_t id) {
 void Exchange::OnBackend(BackendConnection& connection) {
   std::string& out = connection.send_buffer();
   out.clear();
-  if (!EncodeRequest(out, connection.request_id())) {
+  if (!EncodeRequest(asked_, Purpose::kAnswer, out, connection.request_id())) {
     connection.Abort();
     watch_link.Unlink();
     return AnswerHere(431);
@@ -115,9 +114,7 @@ void Exchange::OnBackend(BackendConnection& connection) {
 
 void Exchange::OnNoBackend(BackendError error) { Fail(error); }
 
-void Exchange::OnStderr(std::string_view bytes) {
-  stderr_.append(bytes.substr(0, kKeptStderr - std::min(kKeptStderr, stderr_.size())));
-}
+void Exchange::OnStderr(std::string_view bytes) { KeepStderr(stderr_, bytes); }
 
 void Exchange::OnStdout(std::string_view bytes) {
   if (head_bad_) return;
@@ -201,9 +198,7 @@ void Exchange::SendHead(bool whole) {
   const bool bodyless = request.method() == "HEAD" || head_.status == 204 || head_.status == 304;
   // The whole answer came in one block: its length is known after all.
   if (whole && !bodyless && !head_.content_length) head_.content_length = body_bytes_;
-  for (const Field& field : head_.fields) {
-    if (field.name == "content-type" && field.value.starts_with("text/event-stream")) event_stream_ = true;
-  }
+  event_stream_ = IsEventStream(head_);
   // An event stream is answered when it begins; how long it lasts is its own affair.
   if (event_stream_) Observe(pool_status_, false);
   if (route_.new_id) {
@@ -231,6 +226,7 @@ void Exchange::OnBackendEnd() {
   if (!event_stream_) Observe(pool_status_, false);
   watch_link.Unlink();
   if (spill_failed_) return CutOff("spill_failed");
+  if (split_.shadow) CopyToCanary();
   ended_ = true;
   if (spill_.empty()) Complete();
 }

@@ -30,6 +30,13 @@ namespace serin {
 
 class Worker;
 
+// Of a script's stderr the beginning is kept: enough to name the cause in `explain`.
+void KeepStderr(std::string& kept, std::string_view bytes);
+// "Primary script unknown": PHP-FPM answers 404 when the release has no front
+// controller. To the client that is a 404; to a release it is a death.
+bool TellsOfFatal(std::string_view stderr_text);
+bool IsEventStream(const ResponseHead& head);
+
 class Exchange final : private PoolWaiter, private BackendUser {
  public:
   explicit Exchange(Worker& worker);
@@ -63,7 +70,9 @@ class Exchange final : private PoolWaiter, private BackendUser {
 
   void Ask();
   bool FindScript();
-  bool EncodeRequest(std::string& out, uint16_t id);
+  void MatchScript(PoolId pool);
+  enum class Purpose : uint8_t { kAnswer, kShadow };
+  bool EncodeRequest(PoolId pool, Purpose purpose, std::string& out, uint16_t id);
   void Deliver(bool whole);
   void SendHead(bool whole);
   void NamePool();
@@ -74,6 +83,7 @@ class Exchange final : private PoolWaiter, private BackendUser {
   bool ClaimRescue(BackendError error);
   void Rescue();
   bool rescuing() const { return asked_ != route_.pool; }
+  void CopyToCanary();
   void Observe(uint16_t pool_status, bool client_left);
   void Record(uint16_t sent_status, std::string_view error);
   void Finish();

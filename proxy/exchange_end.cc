@@ -35,6 +35,22 @@ uint64_t ClientToBlame(const EffectiveClient& client) {
 
 }  // namespace
 
+void KeepStderr(std::string& kept, std::string_view bytes) {
+  constexpr size_t kMost = 1024;
+  kept.append(bytes.substr(0, kMost - std::min(kMost, kept.size())));
+}
+
+bool TellsOfFatal(std::string_view stderr_text) {
+  return stderr_text.find("PHP Fatal error") != std::string_view::npos ||
+         stderr_text.find("Primary script unknown") != std::string_view::npos;
+}
+
+bool IsEventStream(const ResponseHead& head) {
+  return std::any_of(head.fields.begin(), head.fields.end(), [](const Field& field) {
+    return field.name == "content-type" && field.value.starts_with("text/event-stream");
+  });
+}
+
 // All that the pool gave has been passed on.
 void Exchange::Complete() {
   Record(pool_status_, error_ == BackendError::kNone ? "" : Name(error_));
@@ -167,13 +183,22 @@ int64_t Exchange::ElapsedNanos() const {
   return nanos;
 }
 
-// "Primary script unknown": PHP-FPM answers 404 when the release has no front
-// controller. To the client that is a 404; to a release it is a death.
-bool Exchange::SawFatal() const {
-  const std::string_view text = stderr_;
-  return !text.empty() && settings_->fatal_stderr_is_error &&
-         (text.find("PHP Fatal error") != std::string_view::npos ||
-          text.find("Primary script unknown") != std::string_view::npos);
+bool Exchange::SawFatal() const { return settings_->fatal_stderr_is_error && TellsOfFatal(stderr_); }
+
+// Stable has answered: the canary is tried by the same request, for the judge
+// alone, if it is one of those that should make no difference.
+void Exchange::CopyToCanary() {
+  const Request& request = stream_->request();
+  const bool fit = route_.role == Role::kStable && !route_.forced && !route_.pinned && !split_.drained() &&
+                   !event_stream_ && IsGetOrHead(request.method()) && request.body.empty();
+  if (!fit || !worker_.shadow().Picks(settings_->shadow)) return;
+  worker_.FlushOutput();  // first the answer
+  const PoolId canary = split_.canary_pool;
+  MatchScript(canary);
+  if (script_.kind != ScriptMatch::Kind::kScript) return;
+  worker_.shadow().Send(
+      {settings_, split_, ClientToBlame(client_), script_.script_name},
+      [&](std::string& out, uint16_t id) { return EncodeRequest(canary, Purpose::kShadow, out, id); });
 }
 
 // Tells the controller how the pool did.

@@ -128,6 +128,7 @@ struct DataplaneSettings {
   // CIDRs, or "unix:" for any local peer. Not loopback: whoever proxies over TCP says so here.
   std::vector<std::string> trusted_proxies = {"unix:"};
   absl::Duration slow_limit = absl::Seconds(2);  // = [rollout] max_p95
+  Weight shadow;                                 // = [shadow] share
   bool fatal_stderr_is_error = true;             // "PHP Fatal error" on stderr counts as an error
   absl::Duration drain_timeout = absl::Seconds(30);
 };

@@ -12,7 +12,7 @@ constexpr absl::Duration kPatience = absl::Seconds(1);
 }  // namespace
 
 bool GivesFirstWeight(const Command& command, const SplitState& split) {
-  const bool idle = split.canary_weight.is_zero() || split.drained();
+  const bool idle = split.idle() || split.drained();
   switch (command.verb) {
     case Verb::kStart:
     case Verb::kRetry:
@@ -20,7 +20,7 @@ bool GivesFirstWeight(const Command& command, const SplitState& split) {
     case Verb::kWeight:
       return idle && !command.weight.is_zero();
     case Verb::kUndrain:
-      return split.drained() && !split.canary_weight.is_zero() && command.pool == split.canary_pool;
+      return split.drained() && !split.idle() && command.pool == split.canary_pool;
     default:
       return false;
   }

@@ -176,7 +176,10 @@ SplitState Worker::LoadSplit() {
     if (split.canary_pool != canary_seen_) OpenRoot(split.stable_pool());
   }
   canary_seen_ = split.canary_pool;
-  if (controller_late_) split.canary_weight = Weight::Zero();
+  if (controller_late_) {
+    split.canary_weight = Weight::Zero();
+    split.shadow = false;
+  }
   return split;
 }
 
@@ -302,6 +305,7 @@ void Worker::FindOverdue() {
   while (!in_flight_.empty() && in_flight_.front().exchange->received_at() < limit) {
     in_flight_.PopFront().exchange->OnOverdue();
   }
+  shadow_.FindOverdue(limit);
 }
 
 }  // namespace serin

@@ -23,6 +23,7 @@
 #include "proxy/route/router.h"
 #include "proxy/session.h"
 #include "proxy/settings.h"
+#include "proxy/shadow.h"
 #include "proxy/split/split_state.h"
 #include "proxy/split/spsc_ring.h"
 
@@ -85,6 +86,7 @@ class Worker final : private RequestHandler, private SessionMaker {
   const PoolParams& pool_params(PoolId id) { return Site(id).params; }
   FileProbe& probe(PoolId id) { return *Site(id).probe; }
   RescueBudget& rescues() { return rescues_; }
+  Shadow& shadow() { return shadow_; }
   WorkerMetrics& metrics() { return channel_.metrics; }
   // Of answers that wait for a slow client: what memory may hold is with the
   // connection already (send_buffer), so all of it goes to the file.
@@ -163,6 +165,7 @@ class Worker final : private RequestHandler, private SessionMaker {
   std::string pool_header_;
   RandomSource random_;
   RescueBudget rescues_;
+  Shadow shadow_{*this};
   RequestPool requests_;
   AccessLog access_log_;
   std::vector<std::unique_ptr<Exchange>> exchanges_;

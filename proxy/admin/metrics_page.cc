@@ -72,6 +72,17 @@ void AddRequests(Families& families, const MetricsSnapshot& sum) {
   }
 }
 
+void AddShadow(Families& families, const MetricsSnapshot& sum) {
+  families.Begin(MetricType::Counter, "serin_shadow_requests_total",
+                 "Copies that the canary was sent while shadowing, by its status (000: no whole answer).");
+  for (uint16_t code = 0; code <= 599; code = code == 0 ? uint16_t{100} : static_cast<uint16_t>(code + 1)) {
+    if (const uint64_t count = sum.Shadow(code); count > 0)
+      families.Add(count, {{"code", code == 0 ? "000" : std::to_string(code)}});
+  }
+  families.Counter("serin_shadow_skipped_total", "Copies not sent because there was no room.",
+                   sum.ShadowSkipped());
+}
+
 void AddDurations(Families& families, const MetricsSnapshot& sum, const SplitState& split) {
   families.Begin(MetricType::Histogram, "serin_request_duration_seconds",
                  "From the request being whole to the last byte of the pool's answer, queueing included.");
@@ -289,6 +300,7 @@ class Scrape final : public prometheus::Collectable {
     const ProcessInfo process = sources_.process();
     AddProcess(families, process);
     AddRequests(families, *sum);
+    AddShadow(families, *sum);
     AddDurations(families, *sum, report->split);
     AddPools(families, *sum);
     AddFpm(families, sources_.fpm);

@@ -41,6 +41,7 @@ ConfigResult Finish(ConfigReader& reader) {
   auto& certificates = config.tls.certificates;
   if (certificates.front().certificate.empty()) certificates.erase(certificates.begin());
   config.dataplane.slow_limit = config.plan.max_p95;
+  config.dataplane.shadow = config.plan.shadow;
   result.config = std::move(config);
   return result;
 }

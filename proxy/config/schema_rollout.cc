@@ -1,4 +1,4 @@
-// The keys of [rollout].
+// The keys of [rollout] and [shadow].
 
 #include "proxy/config/schema.h"
 
@@ -50,6 +50,17 @@ void ReadNumbers(const Value& value, double least, double most, std::vector<doub
   if (!complaints.any()) numbers = read;
 }
 
+Key<Config> WeightKey(const char* name, Weight Plan::*member) {
+  return MakeKey<Config>(
+      name,
+      "a percentage such as \"10%\", 0% to 100%", [member](Config & c) -> auto& { return c.plan.*member; },
+      [](const Value& value) -> std::optional<Weight> {
+        const auto ratio = ParsePercent(value.AsString().value_or(""));
+        if (!ratio || *ratio > 1) return std::nullopt;
+        return Weight::BasisPoints(static_cast<uint32_t>(*ratio * Weight::kFull + 0.5));
+      });
+}
+
 }  // namespace
 
 void RolloutKeys(std::vector<Key<Config>>& keys) {
@@ -61,15 +72,10 @@ void RolloutKeys(std::vector<Key<Config>>& keys) {
   keys.push_back(WordKey<C, PoolId>(
       "rollout.initial_stable", {{"blue", PoolId::kBlue}, {"green", PoolId::kGreen}},
       [](C & c) -> auto& { return c.plan.initial_stable; }));
-  keys.push_back(MakeKey<C>(
-      "rollout.initial_weight", "a percentage such as \"10%\", 0% to 100%",
-      [](C & c) -> auto& { return c.plan.initial_weight; },
-      [](const Value& value) -> std::optional<Weight> {
-        const auto ratio = ParsePercent(value.AsString().value_or(""));
-        if (!ratio || *ratio > 1) return std::nullopt;
-        return Weight::BasisPoints(static_cast<uint32_t>(*ratio * Weight::kFull + 0.5));
-      }));
+  keys.push_back(WeightKey("rollout.initial_weight", &Plan::initial_weight));
   keys.push_back({"rollout.steps", ReadSteps});
+  keys.push_back(WeightKey("shadow.share", &Plan::shadow));
+  duration("shadow.hold", Seconds(0), Hours(24), &Plan::shadow_hold);
   duration("rollout.hold", Seconds(0), Hours(24 * 30), &Plan::hold);
   keys.push_back(PercentKey<C>(
       "rollout.max_error_rate", 0.0001, 0.5, [](C & c) -> auto& { return c.plan.max_error_ratio; }));

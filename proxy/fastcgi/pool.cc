@@ -36,15 +36,29 @@ void Pool::CutOff() {
 void Pool::Acquire(PoolWaiter& waiter, bool may_reuse) {
   waiter.may_reuse_ = may_reuse;
   waiter.since_ = host_.loop.now();
-  if (queued_ == 0 && may_reuse && !idle_.empty()) {
-    BackendConnection* connection = idle_.back();
-    idle_.pop_back();
-    if (idle_.empty()) gate_.SetIdle(worker_, false);
-    ++active_;
-    ++reused_;
-    return waiter.OnBackend(*connection);
-  }
+  if (queued_ == 0 && may_reuse && ReuseIdle(waiter)) return;
   OpenOrEnqueue(waiter, Place::kBack);
+}
+
+bool Pool::AcquireNow(PoolWaiter& waiter) {
+  waiter.may_wait_ = false;
+  const bool wanted = queued_ > 0 || gate_.OthersWait(worker_);
+  if (wanted || host_.loop.now() < backlog_full_until_) return false;
+  if (ReuseIdle(waiter)) return true;
+  if (!gate_.TryAcquire()) return false;
+  OpenFor(waiter);
+  return true;
+}
+
+bool Pool::ReuseIdle(PoolWaiter& waiter) {
+  if (idle_.empty()) return false;
+  BackendConnection* connection = idle_.back();
+  idle_.pop_back();
+  if (idle_.empty()) gate_.SetIdle(worker_, false);
+  ++active_;
+  ++reused_;
+  waiter.OnBackend(*connection);
+  return true;
 }
 
 void Pool::AcquireAgain(PoolWaiter& waiter) {
@@ -117,7 +131,7 @@ void Pool::OpenFor(PoolWaiter& waiter) {
     return waiter.OnBackend(connection);
   }
   // Saturation is no failure: the request keeps its place and its time limit.
-  if (error == BackendError::kSaturated && gate_.TryQueue()) {
+  if (error == BackendError::kSaturated && waiter.may_wait_ && gate_.TryQueue()) {
     backlog_full_until_ = host_.loop.now() + kBacklogPause;
     Enqueue(waiter, Place::kFront);
     gate_.StopAwaiting(worker_);  // a slot is no use to us until then

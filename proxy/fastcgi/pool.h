@@ -33,6 +33,7 @@ class PoolWaiter {
   Link link_{*this};
   Instant since_;
   bool may_reuse_ = false;
+  bool may_wait_ = true;
 };
 
 class Pool final : private BackendOwner {
@@ -47,6 +48,9 @@ class Pool final : private BackendOwner {
   // the request can stand a kept connection, because it can be repeated if
   // that turns out to be stale.
   void Acquire(PoolWaiter& waiter, bool may_reuse);
+  // Calls OnBackend or OnNoBackend before it returns, or says false: it takes only what
+  // is free and wanted by nobody else, and never waits. May get a kept connection.
+  bool AcquireNow(PoolWaiter& waiter);
   // The connection it got turned out to be stale: a new one, before all that came after it.
   void AcquireAgain(PoolWaiter& waiter);
   // The waiter no longer wants one.
@@ -71,6 +75,7 @@ class Pool final : private BackendOwner {
 
  private:
   void OnConnectionFree(BackendConnection& connection, Ended ended) override;
+  bool ReuseIdle(PoolWaiter& waiter);
   enum class Place : uint8_t { kFront, kBack };
   void OpenOrEnqueue(PoolWaiter& waiter, Place place);
   void Enqueue(PoolWaiter& waiter, Place place);

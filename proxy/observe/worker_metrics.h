@@ -46,8 +46,10 @@ inline constexpr size_t kQueueDepth = kIdle + kPoolCount;                       
 inline constexpr size_t kReused = kQueueDepth + kPoolCount;                           // [pool]
 inline constexpr size_t kOpened = kReused + kPoolCount;                               // [pool]
 inline constexpr size_t kRescued = kOpened + kPoolCount;
-inline constexpr size_t kUnrescued = kRescued + 1;  // [reason]
-inline constexpr size_t kClientsAccepted = kUnrescued + kUnrescuedReasonCount;
+inline constexpr size_t kUnrescued = kRescued + 1;                     // [reason]
+inline constexpr size_t kShadow = kUnrescued + kUnrescuedReasonCount;  // [status]
+inline constexpr size_t kShadowSkipped = kShadow + kStatuses;
+inline constexpr size_t kClientsAccepted = kShadowSkipped + 1;
 inline constexpr size_t kClientsCurrent = kClientsAccepted + 1;
 inline constexpr size_t kClientsRefused = kClientsCurrent + 1;
 inline constexpr size_t kBytesIn = kClientsRefused + 1;
@@ -81,6 +83,10 @@ class MetricsSnapshot {
   uint64_t NotRescued(Unrescued reason) const {
     return cells[metrics_layout::kUnrescued + static_cast<size_t>(reason)];
   }
+  uint64_t Shadow(uint16_t status) const {
+    return cells[metrics_layout::kShadow + metrics_layout::StatusSlot(status)];
+  }
+  uint64_t ShadowSkipped() const { return cells[metrics_layout::kShadowSkipped]; }
   uint64_t ClientsAccepted() const { return cells[metrics_layout::kClientsAccepted]; }
   uint64_t ClientsCurrent() const { return cells[metrics_layout::kClientsCurrent]; }
   uint64_t ClientsRefused() const { return cells[metrics_layout::kClientsRefused]; }
@@ -96,7 +102,7 @@ class MetricsSnapshot {
   uint64_t At(size_t base, PoolId pool) const { return cells[base + static_cast<size_t>(Index(pool))]; }
 };
 
-// One per worker, 22 KiB. Starts at zero; never reset.
+// One per worker, 26 KiB. Starts at zero; never reset.
 class alignas(64) WorkerMetrics {
  public:
   // A pool's part in a request has ended. `status` is what its client was sent
@@ -111,6 +117,10 @@ class alignas(64) WorkerMetrics {
   // The canary failed, stable answered.
   void CountRescued() { Add(metrics_layout::kRescued, 1); }
   void CountUnrescued(Unrescued reason) { Add(metrics_layout::kUnrescued + static_cast<size_t>(reason), 1); }
+  // The canary answered a copy; 0: not, or not whole.
+  void CountShadow(uint16_t status) { Add(metrics_layout::kShadow + metrics_layout::StatusSlot(status), 1); }
+  // A copy was not sent, because there was no room.
+  void CountShadowSkipped() { Add(metrics_layout::kShadowSkipped, 1); }
 
   void ClientAccepted();
   void ClientClosed() { Add(metrics_layout::kClientsCurrent, ~uint64_t{0}); }  // modulo 2^64: minus one

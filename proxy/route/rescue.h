@@ -15,6 +15,7 @@ namespace serin {
 
 // RFC 9110 §9.2.2: may be sent again when the first try had no effect we know of.
 bool IsIdempotent(std::string_view method);
+inline bool IsGetOrHead(std::string_view method) { return method == "GET" || method == "HEAD"; }
 
 // The pool never saw the request: anything may be sent elsewhere.
 constexpr bool NothingReachedPool(BackendError error) {

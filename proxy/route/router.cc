@@ -113,7 +113,7 @@ RouteDecision Route(const Request& request, const EffectiveClient& client, const
   if (const auto role = Override(request, client, settings)) {
     decision.role = *role;
     decision.forced = true;
-  } else if (!split.canary_weight.is_zero() && IsPinned(request, settings.pins)) {
+  } else if (!split.idle() && IsPinned(request, settings.pins)) {
     decision.pinned = true;
   } else if (split.canary_weight == Weight::All()) {
     decision.role = Role::kCanary;

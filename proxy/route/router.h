@@ -43,6 +43,7 @@ struct RouteDecision {
 //   weight. With settings.override_from only from these clients, with
 //   settings.override_secret only as "canary:SECRET" (compared in constant time).
 // - Pins: what one of settings.pins matches is stable's.
+// - Pins hold for what shadowing copies, too.
 // - At weight 0 and at 100 % nothing else is looked at and no ticket is drawn.
 // - kCookie: the id in settings.cookie_name, 16 lower-case hex digits; anything
 //   else is no id. A visitor without one is given an id whose place in the

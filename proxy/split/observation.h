@@ -58,6 +58,7 @@ struct Observation {
   bool slow : 1 = false;    // over the latency limit
   bool forced : 1 = false;  // routed by an override or a pin: never part of a verdict
   bool client_left : 1 = false;
+  bool shadow : 1 = false;  // a copy that no client waits for: judged, but not part of the traffic
 };
 static_assert(sizeof(Observation) <= 40);
 

@@ -136,6 +136,7 @@ TEST(ConfFilesTest, TheDefaultsShownAreTheDefaults) {
   EXPECT_EQ(pa.total_timeout, pb.total_timeout);
   EXPECT_EQ(pa.health_path, pb.health_path);
   EXPECT_EQ(shown.warm_up, ours.warm_up);
+  EXPECT_EQ(a.shadow, b.shadow);
   EXPECT_EQ(pa.status_address, pb.status_address);
   EXPECT_EQ(pa.status_path, pb.status_path);
   EXPECT_EQ(a.split.key, b.split.key);

@@ -108,6 +108,9 @@ max_p95 = "800ms"
 on_common_cause = "revert"
 warm_up = 0
 common_cause_factor = 3
+[shadow]
+share = "30%"
+hold = "90s"
 [rollout.sequential]
 alpha = "1%"
 theta = [0.1, 0.5]
@@ -180,6 +183,9 @@ directory = "/tmp/state"
   EXPECT_EQ(config.plan.on_common_cause, OnCommonCause::kRevert);
   EXPECT_EQ(config.plan.common_cause_rho, 3);
   EXPECT_EQ(config.warm_up, 0);
+  EXPECT_EQ(config.plan.shadow, Weight::Percent(30));
+  EXPECT_EQ(config.plan.shadow_hold, absl::Seconds(90));
+  EXPECT_EQ(dataplane.shadow, Weight::Percent(30));
   EXPECT_DOUBLE_EQ(config.plan.sequential.alpha, 0.01);
   EXPECT_EQ(config.plan.sequential.theta, (std::vector<double>{0.1, 0.5}));
   EXPECT_EQ(dataplane.split.key, SplitKey::kHeader);

@@ -19,6 +19,8 @@ class World {
     plan_.hold = absl::Seconds(20);
     plan_.min_step_requests = 30;
     plan_.window = absl::Seconds(10);
+    plan_.shadow_hold = absl::Seconds(10);
+    if (seed % 2 == 0) plan_.shadow = Weight::Percent(50);
     Boot();
   }
 
@@ -99,6 +101,7 @@ class World {
       steady_ = steady_ + absl::Milliseconds(10);
       wall_ += absl::Milliseconds(10);
       controller_->Observe(Request());
+      if (cell_.Load().shadow && random_() % 2 == 0) controller_->Observe(Copy());
       if (controller_->wants_tick() || i % 10 == 0) Tick();
     }
     Tick();
@@ -108,6 +111,7 @@ class World {
     const SplitState before = cell_.Load();
     const std::shared_ptr<const Report> was = controller_->report();
     const absl::Duration held = Held();
+    const absl::Duration hold = before.shadow ? plan_.shadow_hold : plan_.hold;
     controller_->Tick(now());
     const SplitState after = cell_.Load();
     if (after == before) return;
@@ -120,8 +124,7 @@ class World {
       EXPECT_EQ(after.canary_weight, NextOf(before.canary_weight));
       EXPECT_FALSE(was->manual);
       EXPECT_NE(was->state, RolloutState::kPaused);
-      EXPECT_GE(held + absl::Seconds(6), plan_.hold)
-          << "the report may be 100 ms old, a tick counts 5 s at most";
+      EXPECT_GE(held + absl::Seconds(6), hold) << "the report may be 100 ms old, a tick counts 5 s at most";
       EXPECT_GE(counted_, plan_.min_step_requests) << "no promotion without evidence";
     } else {
       EXPECT_TRUE(after.canary_weight.is_zero());
@@ -151,9 +154,18 @@ class World {
 
   Observation Request() {
     const SplitState split = cell_.Load();
-    Observation observation;
     const bool canary = SequencePicksCanary(cell_.NextTicket(), split.canary_weight);
-    observation.role = canary ? Role::kCanary : Role::kStable;
+    return Answer(split, canary ? Role::kCanary : Role::kStable);
+  }
+  Observation Copy() {
+    Observation copy = Answer(cell_.Load(), Role::kCanary);
+    copy.shadow = true;
+    return copy;
+  }
+
+  Observation Answer(const SplitState& split, Role role) {
+    Observation observation;
+    observation.role = role;
     observation.pool = split.pool(observation.role);
     observation.at = steady_ - absl::Milliseconds(random_() % 5);  // in any order within a tick
     observation.epoch = split.epoch;
@@ -166,13 +178,15 @@ class World {
         std::uniform_real_distribution<double>(0, 1)(random_) < fault_[Index(observation.pool)];
     if (observation.error) observation.status = 500;
     observation.slow = random_() % 200 == 0;
-    if (canary && !observation.forced) ++counted_;
+    if (role == Role::kCanary && !observation.forced) ++counted_;
     return observation;
   }
 
   absl::Duration Held() const {
     const std::shared_ptr<const Report> report = controller_->report();
-    return report->step == 0 || report->manual ? absl::ZeroDuration() : plan_.hold - report->hold_remaining;
+    const bool shadow = report->split.shadow;
+    if (report->manual || (report->step == 0 && !shadow)) return absl::ZeroDuration();
+    return (shadow ? plan_.shadow_hold : plan_.hold) - report->hold_remaining;
   }
   Weight NextOf(Weight weight) const {
     for (Weight step : plan_.steps) {
@@ -190,8 +204,11 @@ class World {
     const bool active = report->state != RolloutState::kStable && report->state != RolloutState::kReverted;
     EXPECT_NE(report->state, RolloutState::kReverting);
     EXPECT_EQ(split.engaged, active);
+    if (split.shadow) {
+      EXPECT_TRUE(active && split.canary_weight.is_zero() && !report->manual && report->step == 0);
+    }
     if (!active) {
-      EXPECT_TRUE(split.canary_weight.is_zero()) << "reverted means 0";
+      EXPECT_TRUE(split.idle()) << "reverted means 0";
     }
     for (PoolId pool : kPools) {
       const PoolReport& of = report->pools[Index(pool)];

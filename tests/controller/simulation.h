@@ -51,13 +51,21 @@ class Simulation {
   // One request, routed as a worker would.
   Observation Request() {
     const SplitState split = cell.Load();
-    Observation observation;
     const bool canary = SequencePicksCanary(cell.NextTicket(), split.canary_weight);
+    const Observation observation = Answer(split, canary ? Role::kCanary : Role::kStable);
+    ++requests;
+    bad_answers += observation.error;
+    return observation;
+  }
+
+  // What a pool makes of a request.
+  Observation Answer(const SplitState& split, Role role) {
+    Observation observation;
     observation.at = steady;
     observation.client = random_() | 1;
     observation.epoch = split.epoch;
-    observation.role = canary ? Role::kCanary : Role::kStable;
-    observation.pool = split.pool(observation.role);
+    observation.role = role;
+    observation.pool = split.pool(role);
     const Behaviour& behaviour = behaviours[Index(observation.pool)];
     observation.latency_us = 20000 + static_cast<uint32_t>(random_() % 10000);
     observation.status = 200;
@@ -70,8 +78,6 @@ class Simulation {
       observation.slow = true;
       observation.latency_us = 3000000;
     }
-    ++requests;
-    bad_answers += observation.error;
     if (observation.error || observation.slow) {
       FailureDetail detail;
       detail.at = steady;
@@ -86,6 +92,13 @@ class Simulation {
     return observation;
   }
 
+  void ObserveCopy() {
+    Observation copy = Answer(cell.Load(), Role::kCanary);
+    copy.shadow = true;
+    ++copies;
+    controller->Observe(copy);
+  }
+
   // Runs for `length` with `rate` requests per second, ticking each 100 ms and
   // whenever the controller wants it, as the server thread does.
   void Run(absl::Duration length, double rate) {
@@ -98,6 +111,7 @@ class Simulation {
       Advance(next - steady);
       if (steady == next_request) {
         controller->Observe(Request());
+        if (cell.Load().shadow && SequencePicksCanary(copy_ticket_++, plan.shadow)) ObserveCopy();
         next_request = next_request + gap;
         if (controller->wants_tick()) controller->Tick(now());
       }
@@ -135,10 +149,12 @@ class Simulation {
   absl::Time wall = absl::FromUnixSeconds(1'700'000'000);
   Behaviour behaviours[kPoolCount];
   int64_t requests = 0;
-  int64_t bad_answers = 0;
+  int64_t bad_answers = 0;  // that users got
+  int64_t copies = 0;
 
  private:
   bool Chance(double p) { return p > 0 && std::uniform_real_distribution<double>(0, 1)(random_) < p; }
+  uint64_t copy_ticket_ = 0;
   std::mt19937_64 random_;
 };
 

@@ -55,6 +55,9 @@ TEST(WorkerMetricsTest, CountsEverythingElseInItsOwnPlace) {
   metrics->CountBackendError(PoolId::kGreen, BackendError::kNone);
   metrics->CountRefused(413);
   metrics->CountRescued();
+  metrics->CountShadow(503);
+  metrics->CountShadow(0);
+  metrics->CountShadowSkipped();
   metrics->ClientAccepted();
   metrics->ClientAccepted();
   metrics->ClientClosed();
@@ -74,6 +77,9 @@ TEST(WorkerMetricsTest, CountsEverythingElseInItsOwnPlace) {
   EXPECT_EQ(sum.BackendErrors(PoolId::kGreen, BackendError::kNone), 0u);
   EXPECT_EQ(sum.Refused(413), 1u);
   EXPECT_EQ(sum.Rescued(), 1u);
+  EXPECT_EQ(sum.Shadow(503), 1u);
+  EXPECT_EQ(sum.Shadow(0), 1u);
+  EXPECT_EQ(sum.ShadowSkipped(), 1u);
   EXPECT_EQ(sum.ClientsAccepted(), 2u);
   EXPECT_EQ(sum.ClientsCurrent(), 1u);
   EXPECT_EQ(sum.ClientsRefused(), 1u);

@@ -18,6 +18,15 @@ TEST(SplitStateTest, SurvivesPacking) {
   }
 }
 
+TEST(SplitStateTest, ShadowIsWeightZero) {
+  SplitState state{Epoch(7), 3, Weight::Zero(), PoolId::kBlue, true};
+  state.shadow = true;
+  EXPECT_EQ(SplitState::Unpack(state.Pack()), state);
+  EXPECT_TRUE(SplitState::Unpack(state.Pack()).canary_weight.is_zero());
+  EXPECT_FALSE(state.idle());
+  EXPECT_TRUE(SplitState().idle());
+}
+
 TEST(SplitStateTest, RolesFollowTheCanaryPool) {
   const SplitState state{Epoch(1), 1, Weight::Percent(10), PoolId::kBlue, true};
   EXPECT_EQ(state.stable_pool(), PoolId::kGreen);
