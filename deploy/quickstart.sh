@@ -203,11 +203,15 @@ protocol = "http"
 address = "unix:$tmp/run/blue.sock"
 root = "$tmp/app/blue/current/public"
 max_connections = 6
+health_path = "/ping"
+status_address = "unix:$tmp/run/blue-status.sock"
 
 [pools.green]
 address = "unix:$tmp/run/green.sock"
 root = "$tmp/app/green/current/public"
 max_connections = 6
+health_path = "/ping"
+status_address = "unix:$tmp/run/green-status.sock"
 
 [rollout]
 steps = ["10%", "25%", "50%", "75%", "100%"]
