@@ -15,10 +15,11 @@ constexpr absl::Duration kReportInterval = absl::Milliseconds(100);
 
 }  // namespace
 
-// A restart or a warning decides nothing.
+// A restart or a warning decides nothing, and a drain nothing about the release.
 const HistoryEntry* Controller::State::LatestDecision() const {
   for (auto entry = history.rbegin(); entry != history.rend(); ++entry) {
-    if (entry->event != "restart" && entry->event != "warn" && entry->event != "drained") return &*entry;
+    const std::string& event = entry->event;
+    if (event != "restart" && event != "warn" && event != "drain" && event != "undrain") return &*entry;
   }
   return nullptr;
 }

@@ -238,9 +238,8 @@ std::string ExplainCommonCause(const Verdict& verdict, const Plan& plan) {
 std::string ExplainEvidence(const Evidence& evidence, const Plan& plan) {
   const Counts& step = evidence.step;
   std::string text = fmt::format(
-      "In the last {} {}; {}. Limits: {} failed, p95 {} (at most {} slower). Evidence of the sequential "
-      "rule: "
-      "errors {:.0f} %, slowness {:.0f} %, pool gone {:.0f} % of what reverts.",
+      "In the last {} {}; {}. Limits: {} failed, p95 {} (at most {} slower). Evidence of the "
+      "sequential rule: errors {:.0f} %, slowness {:.0f} %, pool gone {:.0f} % of what reverts.",
       FormatSpan(plan.window), PoolSentence(evidence, evidence.canary, "canary"),
       PoolSentence(evidence, Other(evidence.canary), "stable"), FormatShare(plan.max_error_ratio),
       FormatSpan(plan.max_p95), FormatShare(plan.max_slow_ratio), evidence.error_level * 100,

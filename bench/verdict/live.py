@@ -53,8 +53,7 @@ class Live(SerinCase):
         self.log = self.path("access.log")
         self.port_in = self.port()
         self.daemon = self.serin({"listen": [{"address": "127.0.0.1:%d" % self.port_in, "protocol": "http"}],
-                                  "access_log": {"target": "file", "path": self.log},
-                                  "rollout": {"warm_up": 0}}, blue=blue)  # or none begins on what hangs
+                                  "access_log": {"target": "file", "path": self.log}}, blue=blue)
 
     def traffic(self, rate):
         """So many requests a second, whether answers come or not."""

@@ -42,9 +42,8 @@ std::string FpmWatch::Take(PoolId pool, const PoolSettings& settings, FpmReading
   reading.overcommitted = over_ >= kSureAfter;
   if (over_ != kSureAfter) return "";
   return fmt::format(
-      "pool {}: max_connections is {}, and PHP-FPM has {} children (pm.max_children): what is too much waits "
-      "in "
-      "its backlog, out of sight; it should be lower",
+      "pool {}: max_connections is {}, and PHP-FPM has {} children (pm.max_children): what is too much "
+      "waits in its backlog, out of sight; it should be lower",
       Name(pool), settings.max_connections, *children_);
 }
 

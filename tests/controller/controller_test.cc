@@ -221,6 +221,10 @@ TEST(ControllerTest, TheNumbersOfADecisionSurviveARestart) {
   EXPECT_THAT(before, HasSubstr("At that moment: In the last 1m canary (green) had 5 of 5 fail (100 %)"));
   s.Restart();
   EXPECT_EQ(s.report()->explanation, before);
+  ASSERT_TRUE(s.Do(Verb::kDrain, PoolId::kGreen).ok());
+  EXPECT_EQ(s.report()->explanation, before) << "a drain decides nothing about the release";
+  ASSERT_TRUE(s.Do(Verb::kUndrain, PoolId::kGreen).ok());
+  EXPECT_EQ(s.report()->explanation, before);
 }
 
 TEST(ControllerTest, ALateFaultIsExplainedThoughTheWindowLooksWell) {
