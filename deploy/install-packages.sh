@@ -16,7 +16,7 @@ demo=(nginx-light php8.2-fpm php8.2-cli php8.2-sqlite3 python3 curl util-linux)
 test=("${demo[@]}" php8.2-mysql php8.2-gd php8.2-xml mariadb-server wordpress
   wordpress-theme-twentytwentythree php-laravel-framework prometheus nghttp2-client haproxy
   chromium chromium-driver openssl shellcheck)
-bench=(nginx-light haproxy h2o lighttpd wrk nghttp2-client openssl util-linux linux-perf python3)
+bench=(nginx-light php8.2-fpm haproxy h2o lighttpd wrk nghttp2-client openssl util-linux linux-perf python3)
 services=(nginx php8.2-fpm mariadb prometheus haproxy h2o lighttpd)
 
 usage() { sed -n '2,9s/^# \{0,1\}//p' "$0"; }

@@ -1,4 +1,4 @@
-"""The load generators, each on the load's core, as functions that return what they saw."""
+"""The load generators, each as functions of setting, cores, url and seconds that return what they saw."""
 
 import dataclasses
 import json
@@ -36,8 +36,15 @@ class Result:
     p99_us: float = 0
 
 
-def run(setting, command):
-    done = subprocess.run(["taskset", "-c", setting.load_core, *command], capture_output=True, text=True, check=False)
+SLACK_SECONDS = 30  # beyond what a load was told to last, until it counts as stuck
+
+
+def run(cores, seconds, command):
+    try:
+        done = subprocess.run(["taskset", "-c", cores, *command], capture_output=True, text=True, check=False,
+                              timeout=seconds + SLACK_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError("%s: does not end" % " ".join(command)) from error
     if done.returncode != 0:
         raise RuntimeError("%s: %s" % (" ".join(command), done.stderr or done.stdout))
     return done.stdout
@@ -53,9 +60,9 @@ SIZES = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "K": 2**10, "M": 2**20, 
 
 
 def wrk(connections, head=None):
-    def load(setting, url, seconds):
+    def load(_, cores, url, seconds):
         headers = [word for name, value in (head or {}).items() for word in ("-H", "%s: %s" % (name, value))]
-        out = run(setting, ["wrk", "-t1", "-c%d" % connections, "-d%gs" % seconds, "--latency", *headers, url])
+        out = run(cores, seconds, ["wrk", "-t1", "-c%d" % connections, "-d%gs" % seconds, "--latency", *headers, url])
         if "Non-2xx" in out or re.search(r"Socket errors: .*[1-9]", out):
             raise RuntimeError("%s: %s" % (url, out))
         requests, elapsed = re.search(r"(\d+) requests in ([\d.]+)s", out).groups()
@@ -65,8 +72,8 @@ def wrk(connections, head=None):
 
 
 def h2load(connections, streams):
-    def load(setting, url, seconds):
-        out = run(setting, ["h2load", "-t1", "-c%d" % connections, "-m%d" % streams, "-D%g" % seconds, url])
+    def load(_, cores, url, seconds):
+        out = run(cores, seconds, ["h2load", "-t1", "-c%d" % connections, "-m%d" % streams, "-D%g" % seconds, url])
         done, failed, errors = map(int, re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored", out).groups())
         if failed > errors or errors or "status codes: %d 2xx" % done not in out:
             raise RuntimeError("%s: %s" % (url, out))
@@ -75,10 +82,11 @@ def h2load(connections, streams):
 
 
 def http_load(*options, tls=None):
-    def load(setting, url, seconds):
+    def load(setting, cores, url, seconds):
         target = url.split("/")[2]
         words = [*options, "--tls", tls] if tls else list(options)
-        out = json.loads(run(setting, [setting.binary("bench/load/http_load"), target, "--seconds=%g" % seconds, *words]))
+        out = json.loads(run(cores, seconds, [setting.binary("bench/load/http_load"), target, "--seconds=%g" % seconds,
+                                              *words]))
         full = out["handshakes"] - out["resumed"] - 64  # but the first of each connection
         if out["errors"] or (tls == "resumed" and full > 0.02 * out["handshakes"]):
             raise RuntimeError("%s: %s" % (url, out))

@@ -1,6 +1,7 @@
 """bench/run.sh's programme: rounds of load on each proxy in turn, CPU time per request, a table and a plot."""
 
 import argparse
+import collections
 import json
 import os
 import shutil
@@ -13,18 +14,14 @@ import time
 
 import measure
 import report
-from proxies import spawn
 from scenarios import SCENARIOS
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 IDLE_CONNECTIONS = 10000
 REPEATS = 3  # of a round that others disturbed; after that it counts
 
 
 class Setting:
-    """Where things are: folder, certificates, cores, programs."""
-
-    proxy_core, load_core = "0", "1"
+    """Where things are: folder, certificates, programs."""
 
     def __init__(self, binaries):
         self.binaries = os.path.abspath(binaries)
@@ -32,7 +29,7 @@ class Setting:
         self.root = os.path.join(self.folder, "root")
         os.mkdir(self.root)
         with open(os.path.join(self.root, "index.php"), "w", encoding="ascii") as script:
-            script.write("<?php echo 'hello';\n")
+            script.write("<?php echo str_repeat('x', 150);\n")
         self.certificate, self.key, self.both = (os.path.join(self.folder, n) for n in ("c.pem", "k.pem", "both.pem"))
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
                         "2", "-subj", "/CN=localhost", "-keyout", self.key, "-out", self.certificate],
@@ -44,44 +41,75 @@ class Setting:
         return os.path.join(self.binaries, name)
 
 
-class Pools:
-    """Two responders on the load's core."""
+class Run:
+    """One scenario: its pools, and a proxy for each of its lines."""
 
-    def __init__(self, setting, size):
-        self.sockets = {pool: os.path.join(setting.folder, pool + ".sock") for pool in ("blue", "green")}
-        self.processes = [
-            spawn(setting.load_core, [setting.binary("bench/responder/fastcgi_responder"), "--listen", "unix:" + path,
-                                      "--size", str(size)], path + ".log") for path in self.sockets.values()]
-        while not all(os.path.exists(path) for path in self.sockets.values()):
-            time.sleep(0.02)
+    def __init__(self, setting, scenario, options):
+        self.setting, self.scenario, self.options = setting, scenario, options
+        self.pools = scenario.pools(setting, scenario)
+        self.proxies = [line.kind(setting, self.pools, line) for line in scenario.lines
+                        if not options.proxies or report.base_and_variant(line.name)[0] in options.proxies]
 
-    def pids(self):
-        return [process.pid for process in self.processes]
+    def results(self):
+        """-> for each line, by name, what was measured in each round."""
+        results = {proxy.line.name: [] for proxy in self.proxies}
+        parts = [self.pools, *self.proxies]
+        try:
+            for part in parts:
+                part.start()
+            for proxy, measured in self.measure():
+                results[proxy.line.name].append(measured)
+            return results
+        except (OSError, RuntimeError):
+            tell_of_the_dead(parts)
+            raise
+        finally:
+            for part in reversed(parts):
+                part.stop()
 
-    def stop(self):
-        for process in self.processes:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-        for path in self.sockets.values():
-            os.unlink(path)
+    def measure(self):
+        if not self.scenario.load:
+            for proxy in self.proxies:
+                yield proxy, idle_memory(proxy)
+            return
+        for proxy in self.proxies:
+            self.load(proxy, 1)  # warm
+        turns = collections.deque(self.proxies)
+        for left in reversed(range(self.options.rounds)):
+            for proxy in turns:
+                measured = self.one_round(proxy)
+                if self.scenario.system_calls and left == 0:
+                    measured["calls"] = self.count_calls(proxy)
+                yield proxy, measured
+            turns.rotate(-1)
+
+    def load(self, proxy, seconds):
+        load = proxy.line.load or self.scenario.load
+        return load(self.setting, self.scenario.load_cores, proxy.url(self.scenario.protocol), seconds)
+
+    def one_round(self, proxy):
+        for _ in range(REPEATS):
+            with measure.Window(proxy.pids(), self.pools.pids()) as window:
+                result = self.load(proxy, self.options.seconds)
+            if window.foreign <= self.options.foreign / 100:
+                break
+            print("  %s: others used %.0f %% of the machine" % (proxy.line.name, window.foreign * 100), file=sys.stderr)
+        return {"cpu": window.cpu, "requests": result.requests, "per_second": result.requests / result.seconds,
+                "p50_us": result.p50_us, "p99_us": result.p99_us, "foreign": window.foreign}
+
+    def count_calls(self, proxy):
+        seen = []
+        calls = measure.system_calls(proxy.pids(), lambda: seen.append(self.load(proxy, min(self.options.seconds, 2))))
+        return calls / seen[0].requests if calls else None
 
 
-def one_round(setting, scenario, proxy, pools, options):
-    for _ in range(REPEATS):
-        with measure.Window(proxy.pids(), pools.pids()) as window:
-            result = scenario.load(setting, proxy.url(scenario.protocol), options.seconds)
-        if window.foreign <= options.foreign / 100:
-            break
-        print("  %s: others used %.0f %% of the machine" % (proxy.name, window.foreign * 100), file=sys.stderr)
-    return {"cpu": window.cpu, "requests": result.requests, "per_second": result.requests / result.seconds,
-            "p50_us": result.p50_us, "p99_us": result.p99_us, "foreign": window.foreign}
-
-
-def count_calls(setting, scenario, proxy, options):
-    seen = []
-    calls = measure.system_calls(proxy.pids(), lambda: seen.append(
-        scenario.load(setting, proxy.url(scenario.protocol), min(options.seconds, 2))))
-    return calls / seen[0].requests if calls else None
+def tell_of_the_dead(parts):
+    """Raises what a program that ended had to say, if one did: connections break a moment before that."""
+    deadline = time.monotonic() + 1
+    while time.monotonic() < deadline:
+        for part in parts:
+            part.check()
+        time.sleep(0.02)
 
 
 def idle_memory(proxy):
@@ -93,7 +121,10 @@ def idle_memory(proxy):
         client.sendall(request)
         received = b""
         while b"\r\n\r\n" not in received or b"x" * 150 not in received:
-            received += client.recv(65536)
+            more = client.recv(65536)
+            if not more:
+                raise RuntimeError("%s closes a connection after %r" % (proxy.line.name, received))
+            received += more
         return client
     clients = [connect() for _ in range(64)]
     before = measure.anonymous_bytes(proxy.pids())
@@ -104,33 +135,6 @@ def idle_memory(proxy):
     return {"bytes": (after - before) / IDLE_CONNECTIONS}
 
 
-def run_scenario(setting, scenario, options):
-    pools = Pools(setting, scenario.size)
-    proxies = [kind(setting, pools.sockets, scenario.access_log) for kind in scenario.proxies
-               if not options.proxies or kind.name in options.proxies]
-    results = {proxy.name: [] for proxy in proxies}
-    try:
-        for proxy in proxies:
-            proxy.start()
-        if scenario.idle:
-            for proxy in proxies:
-                results[proxy.name].append(idle_memory(proxy))
-            return results
-        for proxy in proxies:  # warm
-            scenario.load(setting, proxy.url(scenario.protocol), 1)
-        for number in range(options.rounds):
-            for proxy in proxies[number % len(proxies):] + proxies[:number % len(proxies)]:
-                results[proxy.name].append(one_round(setting, scenario, proxy, pools, options))
-        if scenario.system_calls:
-            for proxy in proxies:
-                results[proxy.name][-1]["calls"] = count_calls(setting, scenario, proxy, options)
-        return results
-    finally:
-        for proxy in proxies:
-            proxy.stop()
-        pools.stop()
-
-
 def parse():
     parser = argparse.ArgumentParser(prog="bench/run.sh", description="Measures Serin beside its peers.")
     parser.add_argument("scenarios", nargs="*", help="which; all by default")
@@ -138,7 +142,7 @@ def parse():
     parser.add_argument("--quick", action="store_true", help="2 rounds of 1 s")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--proxies", type=lambda text: text.split(","), help="only these, by name, with commas")
+    parser.add_argument("--proxies", type=lambda text: text.split(","), help="only these and their variants, with commas")
     parser.add_argument("--foreign", type=float, default=5,
                         help="percent of the machine that others may use before a round is repeated (5)")
     parser.add_argument("--results", help="a JSON file: what is measured is added to what it holds, and all is reported")
@@ -154,11 +158,16 @@ def parse():
     return options
 
 
+def print_list():
+    for name, scenario in SCENARIOS.items():
+        variants = dict.fromkeys(report.base_and_variant(line.name)[1] for line in scenario.lines)
+        print("%-12s %s%s" % (name, scenario.title, "".join(variants)))
+
+
 def main():
     options = parse()
     if options.list:
-        for name, scenario in SCENARIOS.items():
-            print("%-12s %s" % (name, scenario.title))
+        print_list()
         return 0
     if os.cpu_count() < 2:
         sys.exit("needs two cores: one for the proxy, one for load and pools")
@@ -167,11 +176,13 @@ def main():
     try:
         for name in [] if options.report else options.scenarios or SCENARIOS:
             print(name, file=sys.stderr)
-            everything[name] = run_scenario(setting, SCENARIOS[name], options)
+            everything[name] = Run(setting, SCENARIOS[name], options).results()
             if options.results:
                 with open(options.results, "w", encoding="utf-8") as file:
                     json.dump(everything, file, indent=1)
             print(report.table(SCENARIOS[name], everything[name]), flush=True)
+    except RuntimeError as error:
+        sys.exit(str(error))
     finally:
         shutil.rmtree(setting.folder)
     everything = {name: everything[name] for name in SCENARIOS if name in everything}

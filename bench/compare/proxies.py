@@ -1,34 +1,28 @@
-"""The proxies, each as a user would set it up: two FastCGI pools at 90/10, connections kept."""
+"""The proxies, each as a user would set it up: two FastCGI pools at 90/10."""
 
 import os
-import resource
-import signal
-import socket
+import re
 import subprocess
-import time
 
-from measure import family
+from program import Programs, free_port
 
 
-class Proxy:
-    """A directory, ports of its own, a configuration and a process. `variant` is what some tell apart by."""
+class Proxy(Programs):
+    """A directory, ports of its own, a configuration and a process. `line` is a scenarios.Line."""
 
     name = ""
 
-    def __init__(self, setting, pools, access_log=False):
-        self.setting, self.pools, self.access_log = setting, pools, access_log
-        self.folder = os.path.join(setting.folder, self.name.replace(" ", "-"))
-        os.makedirs(self.folder, exist_ok=True)
+    def __init__(self, setting, pools, line):
+        super().__init__(os.path.join(setting.folder, re.sub(r"\W+", "-", line.name)))
+        self.setting, self.line, self.cores = setting, line, pools.scenario.proxy_cores
         self.ports = {protocol: free_port() for protocol in ("http", "h2c", "https")}
-        self.process = None
+        self.words = {  # of configurations
+            **self.ports, **pools.sockets, "folder": self.folder, "root": setting.root, "workers": line.workers,
+            "certificate": setting.certificate, "key": setting.key, "both": setting.both}
 
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def write(self, name, text):
-        with open(self.path(name), "w", encoding="utf-8") as file:
-            file.write(text)
-        return self.path(name)
+    def configure(self, name, template, **words):
+        """-> the path of the file in which the template's words are filled in."""
+        return self.write(name, template % {**self.words, **words})
 
     def url(self, protocol):
         return "%s://127.0.0.1:%d/" % ("https" if protocol == "https" else "http", self.ports[protocol])
@@ -37,109 +31,61 @@ class Proxy:
         raise NotImplementedError
 
     def start(self):
-        self.process = spawn(self.setting.proxy_core, self.command(), self.path("log"))
-        await_port(self.ports["http"], self)
-
-    def pids(self):
-        return family(self.process.pid)
-
-    def stop(self):
-        if self.process:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
-
-def spawn(core, command, log):
-    def limits():
-        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    with open(log, "w", encoding="utf-8") as output:
-        return subprocess.Popen(["taskset", "-c", core, *command], stdout=output, stderr=output, stdin=subprocess.DEVNULL,
-                                preexec_fn=limits)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def await_port(port, proxy):
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and proxy.process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    with open(proxy.path("log"), encoding="utf-8") as log:
-        raise RuntimeError("%s does not start: %s" % (proxy.name, log.read()))
+        self.run(self.name, self.cores, self.command(), self.ports["http"])
 
 
 class Serin(Proxy):
-    """Everything that is on by default. Connections to the pools are kept, as the peers keep them."""
+    """Everything that is on by default. Connections to the pools are kept as the peers keep them, or as by default."""
 
     name = "serin"
-    keep_alive = "on"
-    pool_connections = 512
     rollout = False
 
     def command(self):
-        log = '[access_log]\ntarget = "file"\npath = "%s"\n' % self.path("access.log") if self.access_log else ""
-        pools = "".join(
-            '[pools.%s]\naddress = "unix:%s"\nroot = "%s"\nmax_connections = %d\n'
-            'queue_size = 8192\nkeep_alive = "%s"\n'
-            % (pool, self.pools[pool], self.setting.root, self.pool_connections, self.keep_alive)
-            for pool in ("blue", "green"))
-        self.write("serin.toml", """
+        log = '[access_log]\ntarget = "file"\npath = "%s"\n' % self.path("access.log") if self.line.access_log else ""
+        kept = 'max_connections = 512\nqueue_size = 8192\nkeep_alive = "on"' if self.line.kept else ""
+        os.makedirs(self.path("state"), exist_ok=True)
+        return [self.setting.binary("proxy/serin"), "-c", self.configure("serin.toml", """
 [server]
-workers = 1
+workers = %(workers)d
 [[listen]]
-address = "127.0.0.1:%d"
+address = "127.0.0.1:%(http)d"
 [[listen]]
-address = "127.0.0.1:%d"
+address = "127.0.0.1:%(h2c)d"
 [[listen]]
-address = "127.0.0.1:%d"
+address = "127.0.0.1:%(https)d"
 protocol = "https"
 [[listen]]
-address = "unix:%s"
+address = "unix:%(folder)s/fastcgi.sock"
 protocol = "fastcgi"
 [tls]
-certificate = "%s"
-key = "%s"
-%s
+certificate = "%(certificate)s"
+key = "%(key)s"
+[pools.blue]
+address = "unix:%(blue)s"
+root = "%(root)s"
+%(kept)s
+[pools.green]
+address = "unix:%(green)s"
+root = "%(root)s"
+%(kept)s
+%(log)s
 [rollout]
-initial_weight = "%s"
+initial_weight = "%(weight)s"
 steps = ["10%%", "100%%"]
 hold = "1h"
 [admin]
-socket = "%s"
+socket = "%(folder)s/admin.sock"
 [metrics]
-address = "127.0.0.1:%d"
+address = "127.0.0.1:%(metrics)d"
 [state]
-directory = "%s"
-""" % (self.ports["http"], self.ports["h2c"], self.ports["https"], self.path("fastcgi.sock"), self.setting.certificate,
-            self.setting.key, pools + log, "0%" if self.rollout else "10%", self.path("admin.sock"),
-            free_port(), self.path("state")))
-        os.makedirs(self.path("state"), exist_ok=True)
-        return [self.setting.binary("proxy/serin"), "-c", self.path("serin.toml")]
+directory = "%(folder)s/state"
+""", kept=kept, log=log, weight="0%" if self.rollout else "10%", metrics=free_port())]
 
     def start(self):
         super().start()
         if self.rollout:
             subprocess.run([self.setting.binary("proxy/serinctl"), "--socket", self.path("admin.sock"), "start", "v2"],
                            check=True, stdout=subprocess.DEVNULL)
-
-
-class SerinDefaults(Serin):
-    """20 connections to a pool, kept only while requests wait: what is best for PHP-FPM."""
-
-    name = "serin, busy"
-    keep_alive = "busy"
-    pool_connections = 20
 
 
 class SerinRollout(Serin):
@@ -152,41 +98,43 @@ class SerinRollout(Serin):
 class Nginx(Proxy):
     name = "nginx"
     buffers = ""
-
-    def upstream(self):
-        return "server unix:%s weight=9; server unix:%s weight=1;" % (self.pools["blue"], self.pools["green"])
+    upstream = "server unix:%(blue)s weight=9; server unix:%(green)s weight=1;"
+    params = (
+        ("QUERY_STRING", "$query_string"), ("REQUEST_METHOD", "$request_method"), ("CONTENT_TYPE", "$content_type"),
+        ("CONTENT_LENGTH", "$content_length"), ("SCRIPT_NAME", "/index.php"), ("REQUEST_URI", "$request_uri"),
+        ("DOCUMENT_URI", "$document_uri"), ("DOCUMENT_ROOT", "$document_root"), ("SERVER_PROTOCOL", "$server_protocol"),
+        ("REQUEST_SCHEME", "$scheme"), ("HTTPS", "$https if_not_empty"), ("GATEWAY_INTERFACE", "CGI/1.1"),
+        ("SERVER_SOFTWARE", "nginx/$nginx_version"), ("REMOTE_ADDR", "$remote_addr"), ("REMOTE_PORT", "$remote_port"),
+        ("SERVER_ADDR", "$server_addr"), ("SERVER_PORT", "$server_port"), ("SERVER_NAME", "$server_name"),
+        ("REDIRECT_STATUS", "200"), ("SCRIPT_FILENAME", "$document_root/index.php"))
 
     def command(self):
-        params = "".join("fastcgi_param %s %s;\n" % pair for pair in (
-            ("QUERY_STRING", "$query_string"), ("REQUEST_METHOD", "$request_method"), ("CONTENT_TYPE", "$content_type"),
-            ("CONTENT_LENGTH", "$content_length"), ("SCRIPT_NAME", "/index.php"), ("REQUEST_URI", "$request_uri"),
-            ("DOCUMENT_URI", "$document_uri"), ("DOCUMENT_ROOT", "$document_root"), ("SERVER_PROTOCOL", "$server_protocol"),
-            ("REQUEST_SCHEME", "$scheme"), ("HTTPS", "$https if_not_empty"), ("GATEWAY_INTERFACE", "CGI/1.1"),
-            ("SERVER_SOFTWARE", "nginx/$nginx_version"), ("REMOTE_ADDR", "$remote_addr"), ("REMOTE_PORT", "$remote_port"),
-            ("SERVER_ADDR", "$server_addr"), ("SERVER_PORT", "$server_port"), ("SERVER_NAME", "$server_name"),
-            ("REDIRECT_STATUS", "200"), ("SCRIPT_FILENAME", "$document_root/index.php")))
-        self.write("nginx.conf", """
-%s
-worker_processes 1; daemon off; pid %s; error_log %s error;
+        path = self.configure(
+            "nginx.conf", """
+%(user)s
+worker_processes %(workers)d; daemon off; pid %(folder)s/pid; error_log %(folder)s/error.log error;
 events { worker_connections 20000; }
 http {
-  access_log %s;
-  client_body_temp_path %s; fastcgi_temp_path %s; proxy_temp_path %s; uwsgi_temp_path %s; scgi_temp_path %s;
+  access_log %(log)s;
+  client_body_temp_path %(folder)s/t1; fastcgi_temp_path %(folder)s/t2; proxy_temp_path %(folder)s/t3;
+  uwsgi_temp_path %(folder)s/t4; scgi_temp_path %(folder)s/t5;
   keepalive_requests 100000000; client_body_buffer_size 128k; client_max_body_size 100m;
-  ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate %s; ssl_certificate_key %s; ssl_session_cache shared:tls:10m;
-  upstream pools { %s keepalive 512; }
-  %s
+  ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate %(certificate)s; ssl_certificate_key %(key)s;
+  ssl_session_cache shared:tls:10m;
+  upstream pools { %(upstream)s %(keepalive)s }
+  %(buffers)s
   server {
-    listen 127.0.0.1:%d backlog=4096; listen 127.0.0.1:%d http2; listen 127.0.0.1:%d ssl http2;
-    root %s;
-    location / { fastcgi_pass pools; fastcgi_keep_conn on; %s }
+    listen 127.0.0.1:%(http)d backlog=4096; listen 127.0.0.1:%(h2c)d http2; listen 127.0.0.1:%(https)d ssl http2;
+    root %(root)s;
+    location / { fastcgi_pass pools; fastcgi_keep_conn %(kept)s; %(params)s }
   }
 }
-""" % ("user root;" if os.geteuid() == 0 else "", self.path("pid"), self.path("error.log"),
-            self.path("access.log") + " combined" if self.access_log else "off",
-            *[self.path("t%d" % n) for n in range(5)], self.setting.certificate, self.setting.key, self.upstream(),
-            self.buffers, self.ports["http"], self.ports["h2c"], self.ports["https"], self.setting.root, params))
-        return ["nginx", "-c", self.path("nginx.conf"), "-e", self.path("error.log")]
+""", user="user root;" if os.geteuid() == 0 else "",
+            log=self.path("access.log") + " combined" if self.line.access_log else "off",
+            upstream=self.upstream % self.words, keepalive="keepalive 512;" if self.line.kept else "",
+            kept="on" if self.line.kept else "off", buffers=self.buffers,
+            params="".join("fastcgi_param %s %s;\n" % pair for pair in self.params))
+        return ["nginx", "-c", path, "-e", self.path("error.log")]
 
 
 class NginxBuffers(Nginx):
@@ -200,62 +148,52 @@ class NginxSerin(Nginx):
     """The one-line change: nginx before Serin's FastCGI listener. Both processes count."""
 
     name = "nginx + serin"
+    upstream = "server unix:%(folder)s/fastcgi.sock;"
 
-    def __init__(self, *arguments, **words):
-        super().__init__(*arguments, **words)
-        self.serin = Serin(*arguments, **words)
-        self.serin.folder = self.folder
-
-    def upstream(self):
-        return "server unix:%s;" % self.serin.path("fastcgi.sock")
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.serin = Serin(*arguments)
+        self.serin.running = self.running
 
     def start(self):
         self.serin.start()
         super().start()
-
-    def pids(self):
-        return super().pids() + self.serin.pids()
-
-    def stop(self):
-        super().stop()
-        self.serin.stop()
 
 
 class Haproxy(Proxy):
     name = "haproxy"
 
     def command(self):
-        self.write("haproxy.cfg", """
+        return ["haproxy", "-db", "-f", self.configure("haproxy.cfg", """
 global
-  nbthread 1
+  nbthread %(workers)d
   maxconn 16000
   no strict-limits
-  %s
+  %(log_to)s
 defaults
   mode http
-  %s
+  %(log)s
   timeout connect 5s
   timeout client 60s
   timeout server 60s
 frontend clients
-  bind 127.0.0.1:%d
-  bind 127.0.0.1:%d proto h2
-  bind 127.0.0.1:%d ssl crt %s alpn h2,http/1.1
+  bind 127.0.0.1:%(http)d
+  bind 127.0.0.1:%(h2c)d proto h2
+  bind 127.0.0.1:%(https)d ssl crt %(both)s alpn h2,http/1.1
   default_backend pools
 backend pools
   balance roundrobin
   http-reuse always
   use-fcgi-app php
-  server blue unix@%s proto fcgi weight 90
-  server green unix@%s proto fcgi weight 10
+  server blue unix@%(blue)s proto fcgi weight 90
+  server green unix@%(green)s proto fcgi weight 10
 fcgi-app php
-  docroot %s
+  docroot %(root)s
   index index.php
-  option keep-conn
-""" % ("log stdout format raw local0" if self.access_log else "", "log global\n  option httplog" if self.access_log else "",
-            self.ports["http"], self.ports["h2c"], self.ports["https"], self.setting.both, self.pools["blue"],
-            self.pools["green"], self.setting.root))
-        return ["haproxy", "-db", "-f", self.path("haproxy.cfg")]
+  %(keep_conn)s
+""", log_to="log stdout format raw local0" if self.line.access_log else "",
+            log="log global\n  option httplog" if self.line.access_log else "",
+            keep_conn="option keep-conn" if self.line.kept else "no option keep-conn")]
 
 
 class H2o(Proxy):
@@ -264,27 +202,25 @@ class H2o(Proxy):
     name = "h2o"
 
     def command(self):
-        self.write("h2o.yaml", """
-num-threads: 1
+        return ["h2o", "-m", "worker", "-c", self.configure("h2o.yaml", """
+num-threads: %(workers)d
 max-connections: 20000
-error-log: %s
-pid-file: %s
-%s
+error-log: %(folder)s/error.log
+pid-file: %(folder)s/pid
+%(user)s
 hosts:
   default:
-    listen: {host: 127.0.0.1, port: %d}
-    listen: {host: 127.0.0.1, port: %d}
-    listen: {host: 127.0.0.1, port: %d, ssl: {certificate-file: %s, key-file: %s}}
+    listen: {host: 127.0.0.1, port: %(http)d}
+    listen: {host: 127.0.0.1, port: %(h2c)d}
+    listen: {host: 127.0.0.1, port: %(https)d, ssl: {certificate-file: %(certificate)s, key-file: %(key)s}}
     paths:
       /:
-        fastcgi.connect: {type: unix, port: %s}
-        fastcgi.timeout.keepalive: 5000
-        fastcgi.document_root: %s
-%s
-""" % (self.path("error.log"), self.path("pid"), "user: root" if os.geteuid() == 0 else "", self.ports["http"],
-            self.ports["h2c"], self.ports["https"], self.setting.certificate, self.setting.key, self.pools["blue"],
-            self.setting.root, "access-log: %s" % self.path("access.log") if self.access_log else ""))
-        return ["h2o", "-m", "worker", "-c", self.path("h2o.yaml")]
+        fastcgi.connect: {type: unix, port: %(blue)s}
+        fastcgi.timeout.keepalive: %(keepalive)d
+        fastcgi.document_root: %(root)s
+%(log)s
+""", user="user: root" if os.geteuid() == 0 else "", keepalive=5000 if self.line.kept else 0,
+            log="access-log: %s" % self.path("access.log") if self.line.access_log else "")]
 
 
 class Lighttpd(Proxy):
@@ -293,20 +229,17 @@ class Lighttpd(Proxy):
     name = "lighttpd"
 
     def command(self):
-        self.write("lighttpd.conf", """
-server.modules = ("mod_fastcgi"%s)
-server.document-root = "%s"
-server.port = %d
+        return ["lighttpd", "-D", "-f", self.configure("lighttpd.conf", """
+server.modules = ("mod_fastcgi")
+server.document-root = "%(root)s"
+server.port = %(http)d
 server.bind = "127.0.0.1"
 server.max-connections = 20000
 server.max-fds = 40000
 index-file.names = ("index.php")
-%s
-fastcgi.server = ("/" => (("socket" => "%s", "check-local" => "disable"), ("socket" => "%s", "check-local" => "disable")))
-""" % (', "mod_accesslog"' if self.access_log else "", self.setting.root, self.ports["http"],
-            'accesslog.filename = "%s"' % self.path("access.log") if self.access_log else "", self.pools["blue"],
-            self.pools["green"]))
-        return ["lighttpd", "-D", "-f", self.path("lighttpd.conf")]
+fastcgi.server = ("/" => (("socket" => "%(blue)s", "check-local" => "disable"),
+                          ("socket" => "%(green)s", "check-local" => "disable")))
+""")]
 
 
 class Floor(Proxy):
@@ -315,5 +248,5 @@ class Floor(Proxy):
     name = "floor"
 
     def command(self):
-        return [self.setting.binary("bench/load/proxy_floor"), "--listen", "127.0.0.1:%d" % self.ports["http"], "--pool",
-                "unix:" + self.pools["blue"]]
+        return [self.setting.binary("bench/load/proxy_floor"), "--listen", "127.0.0.1:%(http)d" % self.words,
+                "--pool", "unix:%(blue)s" % self.words]

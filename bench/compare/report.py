@@ -1,110 +1,156 @@
 """The results as a table in Markdown and as a plot."""
 
+import dataclasses
 import statistics
+import typing
 
 COLOURS = {"serin": "#d9a400", "nginx": "#4c8c4a", "haproxy": "#3b6ea5", "h2o": "#8a5aa8", "floor": "#bbbbbb"}
-MEGABYTE = 1024 * 1024
+PEERS = ("nginx", "haproxy", "h2o")
 
 
-def unit(scenario):
-    return "KB/connection" if scenario.idle else "µs/MB" if scenario.megabytes else "µs/request"
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """What is told of one line's round; None: not measured."""
+    label: str
+    digits: int
+    of: typing.Callable
 
 
-def costs(scenario, rounds):
-    """-> what each round's request, megabyte or connection cost one proxy."""
-    if scenario.idle:
-        return [r["bytes"] / 1024 for r in rounds]
-    per = scenario.size / MEGABYTE if scenario.megabytes else 1
-    return [r["cpu"] / r["requests"] * 1e6 / per for r in rounds]
+FIGURES = {
+    "request": Figure("µs/request", 1, lambda scenario, r: r["cpu"] / r["requests"] * 1e6),
+    "megabyte": Figure("µs/MB", 0, lambda scenario, r: r["cpu"] / r["requests"] * 1e6 / scenario.megabytes),
+    "memory": Figure("KB/connection", 2, lambda scenario, r: r["bytes"] / 1024),
+    "rate": Figure("requests/s", 0, lambda scenario, r: r.get("per_second")),
+    "p50": Figure("p50 µs", 0, lambda scenario, r: r.get("p50_us") or None),
+    "p99": Figure("p99 µs", 0, lambda scenario, r: r.get("p99_us") or None),
+    "calls": Figure("system calls/request", 2, lambda scenario, r: r.get("calls")),
+}
 
 
-def ratios(scenario, results, name, other):
-    mine, theirs = (costs(scenario, results[n]) for n in (name, other))
+def cost(scenario):
+    return "memory" if not scenario.load else "megabyte" if scenario.megabytes else "request"
+
+
+def values(scenario, rounds, figure):
+    found = [FIGURES[figure].of(scenario, r) for r in rounds]
+    return [value for value in found if value is not None]
+
+
+def told(numbers, digits, spread=False):
+    """-> the median, or with the range behind it."""
+    if not numbers:
+        return "–"
+    text = "%.*f" % (digits, statistics.median(numbers))
+    wide = " (%.*f–%.*f)" % (digits, min(numbers), digits, max(numbers))
+    return text + wide if spread and len(numbers) > 1 else text
+
+
+def ratios(scenario, results, name, other, figure):
+    """-> of each round."""
+    mine, theirs = (values(scenario, results.get(n, []), figure) for n in (name, other))
     return [a / b for a, b in zip(mine, theirs)]
 
 
-def best_peer(scenario, results):
-    peers = [n for n in results if n in ("nginx", "haproxy", "h2o")]
-    return min(peers, key=lambda n: statistics.median(costs(scenario, results[n])), default=None)
+def base_and_variant(name):
+    """"serin, log on" -> ("serin", ", log on")"""
+    base, comma, variant = name.partition(", ")
+    return base, comma + variant
 
 
-def judged(scenario, results):
-    """-> (ratio of medians of rounds, the peer, the target or None) of the scenario's first proxy."""
-    word = scenario.target.split()[1] if scenario.target else "best"
-    peer = best_peer(scenario, results) if word == "best" else word
-    subject = scenario.proxies[0].name
-    if subject not in results or peer not in results:
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """How a target's subject stands: `value` of `than`, or by itself if that is ""; `met` is None without a limit."""
+    value: float
+    than: str
+    met: typing.Optional[bool]
+
+
+def judge(scenario, results, target):
+    """-> Judged, or None if what it takes was not measured."""
+    figure, than = target.figure or cost(scenario), target.than
+    if than == "best":
+        variant = base_and_variant(target.subject)[1]
+        medians = {peer + variant: values(scenario, results.get(peer + variant, []), figure) for peer in PEERS}
+        medians = {name: statistics.median(numbers) for name, numbers in medians.items() if numbers}
+        than = min(medians, key=medians.get, default=None)
+    numbers = (ratios(scenario, results, target.subject, than, figure) if than != "" else
+               values(scenario, results.get(target.subject, []), figure))
+    if not numbers:
         return None
-    target = float(scenario.target.split()[0]) if scenario.target else None
-    return statistics.median(ratios(scenario, results, subject, peer)), peer, target
+    value = statistics.median(numbers)
+    return Judged(value, than, None if target.limit is None else value <= target.limit)
 
 
-def spread(values, digits):
-    low, high = min(values), max(values)
-    text = "%.*f" % (digits, statistics.median(values))
-    return text if len(values) < 2 else "%s (%.*f–%.*f)" % (text, digits, low, digits, high)
+def verdict(target, judged):
+    """-> the ratio and the target in words."""
+    ratio = "–" if not judged else "%.2f × %s" % (judged.value, judged.than) if judged.than else "%.2f" % judged.value
+    if not judged or judged.met is None:
+        return ratio, "–"
+    return ratio, "≤ %.2f: %s" % (target.limit, "met" if judged.met else "**missed**")
 
 
 def table(scenario, results):
+    """One line for each proxy, and what is said of the targets."""
+    figure = cost(scenario)
+    columns = ("rate", "p50", "p99", "calls")
     lines = ["### %s (`%s`)" % (scenario.title, scenario.name), "",
-             "| | %s, median (range) | requests/s | p50 µs | p99 µs | system calls/request | rounds | others used |"
-             % unit(scenario),
-             "|-|-|-|-|-|-|-|-|"]
+             "| | %s, median (range) | of its plain line | %s | rounds | others used |" % (
+                 FIGURES[figure].label, " | ".join(FIGURES[column].label for column in columns)),
+             "|-" * (len(columns) + 5) + "|"]
     for name, rounds in results.items():
-        digits = 2 if scenario.idle else 0 if scenario.megabytes else 1
-
-        def median(key, form="%.0f", rounds=rounds):
-            values = [r[key] for r in rounds if r.get(key)]
-            return form % statistics.median(values) if values else "–"
-        foreign = statistics.median(r.get("foreign", 0) for r in rounds) * 100
-        lines.append("| %s | %s | %s | %s | %s | %s | %d | %.0f %% |" % (
-            name, spread(costs(scenario, rounds), digits), median("per_second"), median("p50_us"), median("p99_us"),
-            median("calls", "%.2f"), len(rounds), foreign))
-    verdict = judged(scenario, results)
-    if verdict:
-        ratio, peer, target = verdict
-        against = ", target %.2f: %s" % (target, "met" if ratio <= target else "**missed**") if target else ""
-        lines += ["", "%s / %s in the same round, median: %.2f%s" % (scenario.proxies[0].name, peer, ratio, against)]
+        base, variant = base_and_variant(name)
+        lines.append("| %s | %s | %s | %s | %d | %.0f %% |" % (
+            name, told(values(scenario, rounds, figure), FIGURES[figure].digits, spread=True),
+            told(ratios(scenario, results, name, base, figure) if variant else [], 2, spread=True),
+            " | ".join(told(values(scenario, rounds, column), FIGURES[column].digits) for column in columns),
+            len(rounds), statistics.median(r.get("foreign", 0) for r in rounds) * 100))
+    lines.append("")
+    for target in scenario.targets:
+        lines.append("%s, %s, median of the rounds: %s, target %s" % (
+            target.subject, FIGURES[target.figure or figure].label,
+            *verdict(target, judge(scenario, results, target))))
     return "\n".join(lines) + "\n"
 
 
 def summary(scenarios, everything):
-    """One line for each scenario: medians, and how the first proxy stands to the peer it is compared with."""
-    names = ("serin", "nginx", "haproxy", "h2o", "floor")
-    lines = ["| µs of CPU time | %s | ratio | target |" % " | ".join(names), "|-" * (len(names) + 3) + "|"]
+    """One line for each target: medians, and how its subject stands to what it is compared with."""
+    lines = ["| µs of CPU time, if not said otherwise | %s | ratio | target |" % " | ".join(
+        COLOURS), "|-" * (len(COLOURS) + 3) + "|"]
     for name, results in everything.items():
         scenario = scenarios[name]
-        digits = 2 if scenario.idle else 0 if scenario.megabytes else 1
-        subject = scenario.proxies[0].name
-        medians = {n: "%.*f" % (digits, statistics.median(costs(scenario, rounds))) for n, rounds in results.items()}
-        cells = [medians.get(subject if n == "serin" else n, "–") for n in names]
-        verdict = judged(scenario, results)
-        ratio = "%.2f × %s" % verdict[:2] if verdict else "–"
-        target = "–" if not verdict or not verdict[2] else "≤ %.2f: %s" % (
-            verdict[2], "met" if verdict[0] <= verdict[2] else "**missed**")
-        title = scenario.title + (", per MB" if scenario.megabytes else " (KB)" if scenario.idle else "")
-        lines.append("| %s | %s | %s | %s |" % (title, " | ".join(cells), ratio, target))
+        for target in scenario.targets:
+            figure = FIGURES[target.figure or cost(scenario)]
+            variant = base_and_variant(target.subject)[1]
+            shown = [target.subject if proxy == "serin" else proxy + variant for proxy in COLOURS]
+            cells = [told(values(scenario, results.get(n, []), target.figure or cost(scenario)), figure.digits)
+                     for n in shown]
+            title = scenario.title + variant + ("" if figure.label == "µs/request" else ": " + figure.label)
+            lines.append("| %s | %s | %s | %s |" % (title, " | ".join(cells),
+                                                    *verdict(target, judge(scenario, results, target))))
     return "\n".join(lines) + "\n"
 
 
 def plot(scenarios, everything):
-    """Bars of CPU time, each scenario's longest as wide as the plot: they are compared within, not across."""
+    """Bars of what the first target is about, each scenario's longest as wide as the plot: they are compared within,
+    not across."""
     bar, width, left = 16, 460, 330
     y, parts = 50, []
     for name, results in everything.items():
         scenario = scenarios[name]
-        medians = {n: statistics.median(costs(scenario, rounds)) for n, rounds in results.items()
-                   if n in COLOURS or n == "nginx + serin"}
+        subject, figure = scenario.targets[0].subject, FIGURES[cost(scenario)]
+        shown = {subject: COLOURS["serin"], **{proxy + base_and_variant(subject)[1]: colour
+                                               for proxy, colour in COLOURS.items() if proxy != "serin"}}
+        medians = {n: statistics.median(values(scenario, results[n], cost(scenario))) for n in shown if n in results}
         parts.append("<text x='10' y='%d' font-weight='bold'>%s</text>" % (y + 12, scenario.title))
         for proxy, value in medians.items():
-            colour = COLOURS.get(proxy, COLOURS["serin"])
+            length = value / max(medians.values()) * width
             parts.append("<text x='%d' y='%d' text-anchor='end'>%s</text>" % (left - 8, y + 12, proxy))
             parts.append("<rect x='%d' y='%d' width='%.1f' height='%d' fill='%s'/>" % (
-                left, y, value / max(medians.values()) * width, bar - 3, colour))
+                left, y, length, bar - 3, shown[proxy]))
             parts.append("<text x='%.1f' y='%d'>%.*f %s</text>" % (
-                left + value / max(medians.values()) * width + 6, y + 12, 2 if scenario.idle else 1, value, unit(scenario)))
+                left + length + 6, y + 12, max(figure.digits, 1), value, figure.label))
             y += bar
         y += 14
     return ("<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 930 %d' font-family='sans-serif' font-size='12'>\n"
-            "<rect width='100%%' height='100%%' fill='white'/>\n<text x='10' y='26' font-size='15'>What a request costs the "
-            "proxy: CPU time, medians; shorter is better</text>\n%s\n</svg>\n" % (y, "\n".join(parts)))
+            "<rect width='100%%' height='100%%' fill='white'/>\n<text x='10' y='26' font-size='15'>What a request costs "
+            "the proxy: CPU time, medians; shorter is better</text>\n%s\n</svg>\n" % (y, "\n".join(parts)))
