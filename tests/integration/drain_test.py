@@ -45,7 +45,8 @@ class DrainTest(DrainCase):
         response = slow.response()
         self.assertEqual((response.status, response.complete, response.text.count("part")), (200, True, 30))
         self.wait_drained()
-        self.assertEqual((self.green.open_now, len(self.green.seen)), (0, seen))
+        wait_for(lambda: self.green.open_now == 0, 5, "green's end of the connection to be closed")
+        self.assertEqual(len(self.green.seen), seen)
         self.assertIn("canary, drained", self.daemon.ctl("status").stdout)
         self.assertEqual(self.daemon.status()["weight"]["target"], 1, "the weight is kept")
         self.daemon.ctl("undrain", "green")
@@ -91,7 +92,7 @@ class KeptConnectionsTest(DrainCase):
         self.daemon.ctl("drain", "green")
         self.assertEqual(slow.response().status, 200)
         self.wait_drained()
-        self.assertEqual(self.green.open_now, 0)
+        wait_for(lambda: self.green.open_now == 0, 5, "green's ends of both connections to be closed")
 
 
 class LimitTest(DrainCase):
