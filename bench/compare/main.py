@@ -16,7 +16,8 @@ import measure
 import report
 from scenarios import SCENARIOS
 
-IDLE_CONNECTIONS = 10000
+IDLE_CONNECTIONS = 10000  # lighttpd takes no more: half of the 20,000 descriptors that a process may have at times
+WARM_CONNECTIONS = 64     # of them, whose memory is not counted
 REPEATS = 3  # of a round that others disturbed; after that it counts
 
 
@@ -49,6 +50,7 @@ class Run:
         self.pools = scenario.pools(setting, scenario)
         self.proxies = [line.kind(setting, self.pools, line) for line in scenario.lines
                         if not options.proxies or report.base_and_variant(line.name)[0] in options.proxies]
+        self.at = "start"  # or the name of the line that is measured: for errors
 
     def results(self):
         """-> for each line, by name, what was measured in each round."""
@@ -60,9 +62,9 @@ class Run:
             for proxy, measured in self.measure():
                 results[proxy.line.name].append(measured)
             return results
-        except (OSError, RuntimeError):
+        except (OSError, RuntimeError) as error:
             tell_of_the_dead(parts)
-            raise
+            raise RuntimeError("%s, %s: %s" % (self.scenario.name, self.at, error)) from error
         finally:
             for part in reversed(parts):
                 part.stop()
@@ -70,6 +72,7 @@ class Run:
     def measure(self):
         if not self.scenario.load:
             for proxy in self.proxies:
+                self.at = proxy.line.name
                 yield proxy, idle_memory(proxy)
             return
         for proxy in self.proxies:
@@ -84,6 +87,7 @@ class Run:
             turns.rotate(-1)
 
     def load(self, proxy, seconds):
+        self.at = proxy.line.name
         load = proxy.line.load or self.scenario.load
         return load(self.setting, self.scenario.load_cores, proxy.url(self.scenario.protocol), seconds)
 
@@ -123,16 +127,16 @@ def idle_memory(proxy):
         while b"\r\n\r\n" not in received or b"x" * 150 not in received:
             more = client.recv(65536)
             if not more:
-                raise RuntimeError("%s closes a connection after %r" % (proxy.line.name, received))
+                raise RuntimeError("a connection is closed after %r" % received)
             received += more
         return client
-    clients = [connect() for _ in range(64)]
+    clients = [connect() for _ in range(WARM_CONNECTIONS)]
     before = measure.anonymous_bytes(proxy.pids())
-    clients += [connect() for _ in range(IDLE_CONNECTIONS)]
+    clients += [connect() for _ in range(IDLE_CONNECTIONS - WARM_CONNECTIONS)]
     after = measure.anonymous_bytes(proxy.pids())
     for client in clients:
         client.close()
-    return {"bytes": (after - before) / IDLE_CONNECTIONS}
+    return {"bytes": (after - before) / (IDLE_CONNECTIONS - WARM_CONNECTIONS)}
 
 
 def parse():
