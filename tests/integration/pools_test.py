@@ -353,13 +353,14 @@ class StatusTest(PoolCase):
                 if key.startswith("serin_fpm_" + name)}
 
     def test_what_php_fpm_says_of_itself_is_in_the_metrics(self):
-        fpm = self.fpm_with_status("blue", 4, "sleep(5); echo 1;")
+        fpm = self.fpm_with_status("blue", 4, 'while (!file_exists(__DIR__ . "/../seen")) usleep(5000); echo 1;')
         daemon = self.pool_daemon(fpm, "busy", max_connections=3, status_address="unix:" + self.path("blue-status.sock"))
         with Connection(daemon.address, 30) as one, Connection(daemon.address, 30) as two:
             for client in (one, two):
                 client.send(format_request("GET", "/"))
             wait_for(lambda: self.series(daemon, "processes") == {
                 'pool="blue",state="active"': 2, 'pool="blue",state="idle"': 2}, 10, "two of four children to be seen")
+            self.write("seen", "")
             self.assertEqual([client.response().status for client in (one, two)], [200, 200])
         self.assertEqual(self.series(daemon, "max_children_reached_total"), {'pool="blue"': 0})
         self.assertEqual(self.series(daemon, "overcommitted"), {'pool="blue"': 0})

@@ -100,13 +100,15 @@ class StreamTest(SerinCase):
     def test_a_client_that_leaves_frees_its_pool_connection(self):
         """Whether the script writes on or is silent, and in the middle of a download."""
         targets = (("/?do=drip", b"."), ("/?do=silence", b"n"), ("/?do=download&go=never", b"A"))
-        for door in self.doors:
-            for target, first in targets:
-                with self.subTest(door[0] + target), self.curl(door, target) as client:
-                    self.assertEqual(client.stdout.read(1), first)
-                    self.wait_for_active(1)
+        for target, first in targets:
+            with self.subTest(target), contextlib.ExitStack() as clients:
+                leaving = [(door[0], clients.enter_context(self.curl(door, target))) for door in self.doors]
+                for name, client in leaving:
+                    self.assertEqual(client.stdout.read(1), first, name)
+                self.wait_for_active(len(leaving))
+                for _, client in leaving:
                     client.kill()
-                    self.wait_for_active(0)
+                self.wait_for_active(0)
 
         def logged():
             with open(self.log) as file:
