@@ -82,12 +82,12 @@ void NameOf(const sockaddr_storage& storage, std::string& host, uint16_t& port) 
   host = text;
 }
 
-ssize_t SendSlices(int fd, std::span<const iovec> slices) {
-  if (slices.size() == 1) return ::send(fd, slices[0].iov_base, slices[0].iov_len, MSG_NOSIGNAL);
+ssize_t SendSlices(int fd, std::span<const iovec> slices, int flags) {
+  if (slices.size() == 1) return ::send(fd, slices[0].iov_base, slices[0].iov_len, MSG_NOSIGNAL | flags);
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(slices.data());
   message.msg_iovlen = slices.size();
-  return ::sendmsg(fd, &message, MSG_NOSIGNAL);
+  return ::sendmsg(fd, &message, MSG_NOSIGNAL | flags);
 }
 
 absl::StatusOr<UniqueFd> Listen(const ListenerSettings& settings) {

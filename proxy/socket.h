@@ -27,9 +27,9 @@ absl::StatusOr<RawAddress> ToRaw(const SocketAddress& address);
 // "203.0.113.7" and its port; "" and 0 for a unix socket.
 void NameOf(const sockaddr_storage& storage, std::string& host, uint16_t& port);
 
-// Sends the slices in one call, as sendmsg(2) does, without SIGPIPE. A single
-// slice spares the kernel the message header.
-ssize_t SendSlices(int fd, std::span<const iovec> slices);
+// Sends the slices in one call, as sendmsg(2) with `flags` does, without SIGPIPE.
+// A single slice spares the kernel the message header.
+ssize_t SendSlices(int fd, std::span<const iovec> slices, int flags = 0);
 
 // A listening, non-blocking socket. TCP: SO_REUSEPORT, so that every worker has
 // one of its own. Unix: a stale socket file (nobody accepts on it) is replaced;

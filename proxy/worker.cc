@@ -119,6 +119,7 @@ void Worker::BeginDrain() {
 }
 
 void Worker::DropConnections() {
+  host_.SendParked();
   host_.table.ForEach([](Connection& connection) { connection.Drop(); });
 }
 

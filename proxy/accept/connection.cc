@@ -54,7 +54,8 @@ void Connection::OnTurnEnd() {
     return Settle();
   }
   if (session_) session_->Abandon();
-  host_.FlushOutput();  // ours is thrown away (kDropped), another's is sent
+  host_.FlushOutput();
+  host_.SendParked();  // ours is thrown away (kDropped), the others' are sent
   delete this;
 }
 
@@ -196,12 +197,11 @@ void Connection::Reset() {
 // After every callback: what to wait for now, and until when.
 void Connection::Settle() {
   if (state_ == State::kDropped) return;
-  const bool unsent = !unsent_.empty();
-  if (state_ == State::kClosing && !unsent) {
+  if (state_ == State::kClosing && !HasUnsent()) {
     if (tls_) CloseTls();
     if (state_ == State::kDropped) return;
-    if (!linger_ || half_closed_) return Drop();
     ::shutdown(fd_.get(), SHUT_WR);
+    if (!linger_ || half_closed_) return Drop();
     state_ = State::kLingering;
     host_.wheel.Arm(*this, host_.loop.now() + kLingerTime);
   }

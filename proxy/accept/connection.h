@@ -51,20 +51,41 @@ class ConnectionTable {
 };
 
 // What the connections of one thread share.
-struct ConnectionHost {
+class ConnectionHost final : private EventLoop::TurnEnd {
+ public:
+  ConnectionHost(EventLoop& event_loop, TimerWheel& timer_wheel, std::span<char> receive_scratch)
+      : loop(event_loop), wheel(timer_wheel), scratch(receive_scratch) {}
+
+  // Sends what has been gathered, or parks it until the end of the turn if nothing
+  // of it is borrowed: answers that leave together wake their receivers less often
+  // than one now and then. Whoever lends bytes to SendBody calls this before they
+  // die, and at the end of every callback.
+  void FlushOutput();
+  // Sends what is parked. Nothing may be gathered at the moment.
+  void SendParked();
+
   EventLoop& loop;
   TimerWheel& wheel;
-  std::span<char> scratch;  // received bytes, valid during one callback
-  ConnectionTable table = {};
+  const std::span<char> scratch;  // received bytes, valid during one callback
+  ConnectionTable table;
   uint64_t received = 0, sent = 0;  // bytes of all connections so far
-  std::string cipher = {};          // TLS records on their way out, during one call
-  std::string plain = {};           // what goes into the next record
-  OutputGather gather = {};         // of `sender`
+  std::string cipher;               // TLS records on their way out, during one call
+  std::string plain;                // what goes into the next record
+  OutputGather gather;              // of `sender`
   Connection* sender = nullptr;     // whose output is in `gather`; null: empty
 
-  // Sends what has been gathered. Whoever lends bytes to SendBody calls this
-  // before they die, and at the end of every callback.
-  void FlushOutput();
+ private:
+  struct Parked {
+    Connection* connection;
+    std::string_view bytes;
+  };
+  // A burst of answers; more are sent in between, so that none waits for many.
+  static constexpr int kMostParked = 64;
+
+  void OnTurnEnd() override { SendParked(); }
+
+  Parked parked_[kMostParked];
+  int parked_count_ = 0;
 };
 
 // Makes the session of a new connection, which is its output, once the
@@ -109,7 +130,7 @@ class Connection final : public SessionOutput, private TimerWheel::Entry, privat
   void AtTurnEnd() override { host_.loop.AtTurnEnd(*this); }
 
  private:
-  friend struct ConnectionHost;
+  friend class ConnectionHost;
   // kClosing: nothing more is read, the rest is being sent. kLingering: all is
   // sent and our side shut down. kDropped: dead, freed at the end of the turn.
   enum class State : uint8_t { kOpen, kClosing, kLingering, kDropped };
@@ -129,8 +150,14 @@ class Connection final : public SessionOutput, private TimerWheel::Entry, privat
   void OnWritable();
   void Discard();
   bool BecomeSender();
+  bool MakeRoom();
   void SendGathered();
-  void EncryptGathered();
+  void SendParked(std::string_view bytes);
+  void Send(std::span<const iovec> slices);
+  void SendPlain(std::span<const iovec> slices);
+  void SendEncrypted(std::span<const iovec> slices);
+  bool HasUnsent() const { return parked_ > 0 || !unsent_.empty(); }
+  int SendFlags() const;
   void SendRaw(std::string_view bytes);
   void SendReply(std::string_view bytes);
   void KeepUnsent(std::string_view bytes);
@@ -154,6 +181,7 @@ class Connection final : public SessionOutput, private TimerWheel::Entry, privat
   std::string early_;                         // received until then
   std::string unsent_;                        // what the socket did not take, from unsent_offset_ on
   size_t unsent_offset_ = 0;
+  size_t parked_ = 0;  // bytes of ours that are parked in host_
   uint64_t sent_ = 0;
   uint64_t discarded_ = 0;
   uint64_t sent_before_ = 0;  // sent_ when the half-closed client's deadline was set

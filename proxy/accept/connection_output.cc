@@ -13,8 +13,22 @@ namespace serin {
 void ConnectionHost::FlushOutput() {
   Connection* connection = sender;
   if (connection == nullptr) return;
-  connection->SendGathered();
-  connection->Settle();
+  if (!gather.CanPark() || connection->state_ == Connection::State::kDropped) {
+    connection->SendGathered();
+    return connection->Settle();
+  }
+  sender = nullptr;
+  const std::string_view bytes = gather.Park();
+  connection->parked_ = bytes.size();
+  parked_[parked_count_++] = {connection, bytes};
+  if (parked_count_ == kMostParked) return SendParked();
+  loop.AtTurnEnd(*this);
+}
+
+void ConnectionHost::SendParked() {
+  for (int i = 0; i < parked_count_; ++i) parked_[i].connection->SendParked(parked_[i].bytes);
+  parked_count_ = 0;
+  gather.Unpark();
 }
 
 void Connection::OnWritable() {
@@ -43,63 +57,89 @@ bool Connection::BecomeSender() {
   if (host_.sender != this) {
     if (!unsent_.empty()) return false;
     host_.FlushOutput();
+    if (parked_ > 0) host_.SendParked();  // the last answer goes before this one
+    if (!unsent_.empty()) return false;
     host_.sender = this;
   }
   return true;
 }
 
+// The gather is full: sends it, and all that is parked in it. False: our socket is full.
+bool Connection::MakeRoom() {
+  SendGathered();
+  host_.SendParked();
+  return BecomeSender();
+}
+
 void Connection::Write(std::string_view bytes) {
   if (state_ == State::kDropped || bytes.empty()) return;
   if (BecomeSender() && host_.gather.AddCopy(bytes)) return;
-  SendGathered();
-  if (unsent_.empty() && BecomeSender() && host_.gather.AddCopy(bytes)) return;
+  if (unsent_.empty() && MakeRoom() && host_.gather.AddCopy(bytes)) return;
   KeepUnsent(bytes);
 }
 
 void Connection::WriteBorrowed(std::string_view bytes) {
   if (state_ == State::kDropped || bytes.empty()) return;
   if (BecomeSender() && host_.gather.AddBorrowed(bytes)) return;
-  SendGathered();
-  if (unsent_.empty() && BecomeSender() && host_.gather.AddBorrowed(bytes)) return;
+  if (unsent_.empty() && MakeRoom() && host_.gather.AddBorrowed(bytes)) return;
   KeepUnsent(bytes);
 }
 
 size_t Connection::Unsent() const {
-  return unsent_.size() - unsent_offset_ + (host_.sender == this ? host_.gather.size() : 0);
+  return unsent_.size() - unsent_offset_ + parked_ + (host_.sender == this ? host_.gather.size() : 0);
 }
 
 void Connection::Flush() {
-  if (host_.sender == this) host_.FlushOutput();
+  if (host_.sender == this) {
+    SendGathered();
+    Settle();
+  } else if (parked_ > 0) {
+    host_.FlushOutput();
+    host_.SendParked();
+  }
 }
 
 void Connection::SendGathered() {
   if (host_.sender != this) return;
   OutputGather& gather = host_.gather;
   host_.sender = nullptr;
-  if (gather.empty() || state_ == State::kDropped) return gather.Clear();
-  if (tls_) return EncryptGathered();
-  ssize_t n = SendSlices(fd_.get(), {gather.slices(), static_cast<size_t>(gather.count())});
+  Send({gather.slices(), static_cast<size_t>(gather.count())});
+  gather.Clear();
+}
+
+// At the end of the turn: what was set aside for then.
+void Connection::SendParked(std::string_view bytes) {
+  parked_ = 0;
+  const iovec slice{const_cast<char*>(bytes.data()), bytes.size()};
+  Send({&slice, 1});
+  Settle();
+}
+
+void Connection::Send(std::span<const iovec> slices) {
+  if (slices.empty() || state_ == State::kDropped) return;
+  if (tls_) return SendEncrypted(slices);
+  SendPlain(slices);
+}
+
+// The last bytes of a connection leave with its FIN, in one segment: Settle shuts it down next.
+int Connection::SendFlags() const { return state_ == State::kClosing ? MSG_MORE : 0; }
+
+void Connection::SendPlain(std::span<const iovec> slices) {
+  ssize_t n = unsent_.empty() ? SendSlices(fd_.get(), slices, SendFlags()) : 0;
   if (n < 0) {
-    if (errno != EAGAIN && errno != EINTR) {
-      gather.Clear();
-      return Drop();
-    }
+    if (errno != EAGAIN && errno != EINTR) return Drop();
     n = 0;
   }
   CountSent(static_cast<size_t>(n));
   auto skip = static_cast<size_t>(n);
-  if (skip < gather.size()) {
-    for (int i = 0; i < gather.count(); ++i) {
-      const iovec& slice = gather.slices()[i];
-      if (skip >= slice.iov_len) {
-        skip -= slice.iov_len;
-        continue;
-      }
-      unsent_.append(static_cast<const char*>(slice.iov_base) + skip, slice.iov_len - skip);
-      skip = 0;
+  for (const iovec& slice : slices) {
+    if (skip >= slice.iov_len) {
+      skip -= slice.iov_len;
+      continue;
     }
+    unsent_.append(static_cast<const char*>(slice.iov_base) + skip, slice.iov_len - skip);
+    skip = 0;
   }
-  gather.Clear();
 }
 
 // Behind bytes that the socket has not taken yet.
@@ -112,15 +152,14 @@ void Connection::KeepUnsent(std::string_view bytes) {
 }
 
 // Small slices share a record: a head and a short body leave as one.
-void Connection::EncryptGathered() {
+void Connection::SendEncrypted(std::span<const iovec> slices) {
   constexpr size_t kRecord = 16 * 1024;  // RFC 8446 §5.1
-  OutputGather& gather = host_.gather;
   host_.cipher.clear();
   std::string& plain = host_.plain;
   plain.clear();
   bool ok = true;
-  for (int i = 0; i < gather.count() && ok; ++i) {
-    std::string_view slice(static_cast<const char*>(gather.slices()[i].iov_base), gather.slices()[i].iov_len);
+  for (const iovec& part : slices) {
+    std::string_view slice(static_cast<const char*>(part.iov_base), part.iov_len);
     while (ok && !slice.empty()) {
       if (plain.empty() && slice.size() >= kRecord) {
         ok = tls_->Encrypt(slice.substr(0, slice.size() - slice.size() % kRecord), host_.cipher);
@@ -136,7 +175,6 @@ void Connection::EncryptGathered() {
     }
   }
   if (ok && !plain.empty()) ok = tls_->Encrypt(plain, host_.cipher);
-  gather.Clear();
   if (!ok) return Drop();
   SendRaw(host_.cipher);
 }
@@ -147,7 +185,7 @@ void Connection::SendRaw(std::string_view bytes) {
     unsent_.append(bytes);
     return;
   }
-  const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | SendFlags());
   if (n < 0 && errno != EAGAIN && errno != EINTR) return Drop();
   const size_t taken = n > 0 ? static_cast<size_t>(n) : 0;
   CountSent(taken);

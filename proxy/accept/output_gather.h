@@ -1,7 +1,9 @@
 #pragma once
 // Collects what one connection is about to send, so that a head, its framing
 // and the body slices leave in one writev. One per thread, lent to one
-// connection at a time: an idle connection holds no buffer. One thread.
+// connection at a time: an idle connection holds no buffer. What is all in our
+// own buffer can be parked until the end of the turn, while the next connection
+// gathers. One thread.
 
 #include <sys/uio.h>
 
@@ -19,7 +21,7 @@ class OutputGather {
 
   bool empty() const { return count_ == 0; }
   size_t size() const { return total_; }
-  // False when there is no room: flush and try again.
+  // False when there is no room: flush, what is parked too, and try again.
   bool AddCopy(std::string_view bytes) {
     if (bytes.size() > kCopyBytes - copied_ || (count_ == kMaxSlices && !ContinuesCopy())) return false;
     char* at = copy_ + copied_;
@@ -38,7 +40,22 @@ class OutputGather {
   int count() const { return count_; }
   void Clear() {
     count_ = 0;
-    copied_ = total_ = 0;
+    total_ = 0;
+    copied_ = parked_;
+  }
+  // Nothing of it is borrowed.
+  bool CanPark() const { return count_ == 1 && slices_[0].iov_base == copy_ + parked_; }
+  // Sets it aside; the bytes stay until Unpark.
+  std::string_view Park() {
+    const std::string_view bytes(copy_ + parked_, total_);
+    parked_ = copied_;
+    Clear();
+    return bytes;
+  }
+  // Forgets all that is parked. Nothing may be gathered at the moment.
+  void Unpark() {
+    parked_ = 0;
+    Clear();
   }
 
  private:
@@ -59,6 +76,7 @@ class OutputGather {
   iovec slices_[kMaxSlices];
   int count_ = 0;
   size_t copied_ = 0;
+  size_t parked_ = 0;  // of copied_
   size_t total_ = 0;
   char copy_[kCopyBytes];
 };

@@ -64,9 +64,9 @@ void BackendConnection::Send(BackendUser& user, const Spool& body, const PoolSet
   ArmDeadline(connecting_ ? settings.connect_timeout : settings.send_timeout);
   if (connecting_) {
     watch_.Start(host_.loop, fd_.get(), false, true, OnReady, this);
-    return;
+  } else {
+    host_.loop.AtTurnEnd(*this);
   }
-  Pump();
 }
 
 void BackendConnection::ArmDeadline(absl::Duration limit) {
@@ -245,6 +245,8 @@ void BackendConnection::Fail(BackendError error) {
 void BackendConnection::Abort() {
   const bool sent = std::exchange(user_, nullptr) != nullptr && !sending_;
   if (sent) return Linger();
+  // Not a byte of it has gone out yet: as good as before.
+  if (EventLoop::TurnEnd::linked()) return owner_.OnConnectionFree(*this, Ended::kWhole);
   owner_.OnConnectionFree(*this, Ended::kBroken);
 }
 
@@ -292,11 +294,14 @@ void BackendConnection::ResumeReading() {
 }
 
 void BackendConnection::WaitIdle(Instant deadline) {
+  EventLoop::TurnEnd::Unlink();
+  sending_ = false;
   watch_.Set(true, false);
   host_.wheel.Arm(*this, deadline);
 }
 
 void BackendConnection::Close() {
+  EventLoop::TurnEnd::Unlink();
   watch_.Stop();
   TimerWheel::Disarm(*this);
   fd_.Reset();

@@ -64,7 +64,9 @@ struct BackendHost {
   std::span<char> send_scratch;     // bodies on their way from a file
 };
 
-class BackendConnection final : private TimerWheel::Entry, private RecordDecoder::Sink {
+class BackendConnection final : private TimerWheel::Entry,
+                                private EventLoop::TurnEnd,
+                                private RecordDecoder::Sink {
  public:
   BackendConnection(const BackendHost& host, BackendOwner& owner) : host_(host), owner_(owner) {}
 
@@ -73,9 +75,9 @@ class BackendConnection final : private TimerWheel::Entry, private RecordDecoder
   // Where BEGIN_REQUEST and PARAMS go before Send, with this id.
   std::string& send_buffer() { return send_buffer_; }
   uint16_t request_id() const { return RequestId(answered_); }
-  // Sends send_buffer and `body`, then reads the answer. Both references are
-  // borrowed until the request is over. Errors come by OnBackendError, which
-  // may be called before Send returns.
+  // Sends send_buffer and `body` at the end of the turn, when a burst of requests
+  // leaves together, then reads the answer. Both references are borrowed until
+  // the request is over. Errors come by OnBackendError.
   void Send(BackendUser& user, const Spool& body, const PoolSettings& settings);
   // The user loses interest, before Send or after. A request that PHP-FPM has
   // whole it runs to its end (FCGI_ABORT_REQUEST means nothing to it), and a
@@ -101,6 +103,7 @@ class BackendConnection final : private TimerWheel::Entry, private RecordDecoder
   void OnStdout(std::string_view bytes) override;
   void OnStderr(std::string_view bytes) override;
   void OnDeadline() override;
+  void OnTurnEnd() override { Pump(); }
   static void OnReady(void* self, bool readable, bool writable);
   bool FinishConnect();
   void Pump();
