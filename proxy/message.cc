@@ -107,9 +107,16 @@ void Request::AddField(std::string_view name, std::string_view value) {
   fields_.push_back({stored, Store(value)});
 }
 
-void Request::AddParam(std::string_view name, std::string_view value) {
+void Request::AddParam(CgiParam id, std::string_view name, std::string_view value) {
   const Slice stored = Store(name);
-  params_.push_back({stored, Store(value)});
+  params_.push_back({stored, Store(value), id});
+  if (id != CgiParam::kOther) last_params_[Index(id)] = static_cast<uint16_t>(params_.size());
+}
+
+std::optional<std::string_view> Request::FindParam(CgiParam id) const {
+  const size_t last = last_params_[Index(id)];
+  if (last == 0) return std::nullopt;
+  return View(params_[last - 1].value);
 }
 
 void Request::Clear() {
@@ -120,6 +127,7 @@ void Request::Clear() {
   arena_.clear();
   if (arena_.capacity() > kKeptCapacity) arena_.shrink_to_fit();
   fields_.clear();
+  if (!params_.empty()) last_params_.fill(0);
   params_.clear();
   method_ = target_ = path_ = query_ = authority_ = Slice{};
 }

@@ -2,6 +2,7 @@
 // What the stations hand each other: one Request in, one ResponseHead out.
 // Owned by the exchange (or the admin server) and recycled; one thread.
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "proxy/base/spool.h"
+#include "proxy/cgi_param.h"
 
 namespace serin {
 
@@ -63,10 +65,16 @@ class Request {
   void set_authority(std::string_view v) { authority_ = Store(v); }
   // Stores the name in lower case.
   void AddField(std::string_view name, std::string_view value);
-  // FastCGI-in only: a param that is no HTTP_ header, in its own spelling.
-  void AddParam(std::string_view name, std::string_view value);
+  // FastCGI-in only: a param that is no HTTP_ header, in its own spelling. At most 65,535.
+  void AddParam(std::string_view name, std::string_view value) { AddParam(FindCgiParam(name), name, value); }
+  void AddParam(CgiParam id, std::string_view name, std::string_view value);  // `id`: FindCgiParam(name)
   size_t param_count() const { return params_.size(); }
   Field param(size_t i) const { return {View(params_[i].name), View(params_[i].value)}; }
+  CgiParam param_id(size_t i) const { return params_[i].id; }
+  // The last param of that name, as PHP-FPM has it; nullopt when there is none.
+  std::optional<std::string_view> FindParam(CgiParam id) const;
+  // Does a later one of its name take the place of a param that is not kOther?
+  bool IsOverridden(size_t i) const { return last_params_[Index(params_[i].id)] != i + 1; }
 
   // Bytes of head stored so far: what the size limits look at.
   size_t head_size() const { return arena_.size(); }
@@ -79,12 +87,18 @@ class Request {
   struct StoredField {
     Slice name, value;
   };
+  struct StoredParam {
+    Slice name, value;
+    CgiParam id;
+  };
   // Offsets, not pointers: the arena may move while it grows.
   std::string_view View(Slice s) const { return std::string_view(arena_).substr(s.offset, s.size); }
   Slice Store(std::string_view text);
 
   std::string arena_;
-  std::vector<StoredField> fields_, params_;
+  std::vector<StoredField> fields_;
+  std::vector<StoredParam> params_;
+  std::array<uint16_t, kCgiParamCount> last_params_{};  // counted from 1; 0: none
   Slice method_, target_, path_, query_, authority_;
 };
 

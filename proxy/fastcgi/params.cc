@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <charconv>
 
 #include "proxy/fastcgi/rewrite.h"
@@ -10,43 +9,10 @@
 namespace serin {
 namespace {
 
-// The params that Serin makes itself, in the order of kNames. Those up to
-// kDocumentRoot are the same for all requests to a pool.
-enum Standard : uint8_t {
-  kGatewayInterface,
-  kServerSoftware,
-  kRedirectStatus,
-  kDocumentRoot,
-  kServerProtocol,
-  kRequestMethod,
-  kRequestUri,
-  kRequestScheme,
-  kQueryString,
-  kContentLength,
-  kContentType,
-  kScriptFilename,
-  kScriptName,
-  kPathInfo,
-  kPathTranslated,
-  kDocumentUri,
-  kRemoteAddr,
-  kRemotePort,
-  kServerAddr,
-  kServerPort,
-  kServerName,
-  kHttps,
-  kHttpHost,
-  kStandardCount
-};
-constexpr std::array<std::string_view, kStandardCount> kNames = {
-    "GATEWAY_INTERFACE", "SERVER_SOFTWARE", "REDIRECT_STATUS", "DOCUMENT_ROOT", "SERVER_PROTOCOL",
-    "REQUEST_METHOD",    "REQUEST_URI",     "REQUEST_SCHEME",  "QUERY_STRING",  "CONTENT_LENGTH",
-    "CONTENT_TYPE",      "SCRIPT_FILENAME", "SCRIPT_NAME",     "PATH_INFO",     "PATH_TRANSLATED",
-    "DOCUMENT_URI",      "REMOTE_ADDR",     "REMOTE_PORT",     "SERVER_ADDR",   "SERVER_PORT",
-    "SERVER_NAME",       "HTTPS",           "HTTP_HOST"};
-static_assert(kStandardCount <= 64);
+using enum CgiParam;
 
-constexpr uint64_t Bit(Standard id) { return uint64_t{1} << id; }
+static_assert(kCgiParamCount <= 64);
+constexpr uint64_t Bit(CgiParam id) { return id == kOther ? 0 : uint64_t{1} << Index(id); }
 // What a FastCGI client in front of us cannot know better than we do; the
 // second line, when it did not choose the script.
 constexpr uint64_t kAlwaysOurs =
@@ -59,22 +25,6 @@ constexpr std::string_view kRedirectOk = "200";  // PHP's cgi.force_redirect
 
 constexpr std::string_view kLoopback = "127.0.0.1";
 constexpr std::string_view kHttpPrefix = "HTTP_";
-
-// By length, a bit for each name that has it.
-constexpr size_t kLongestName = 17;
-constexpr std::array<uint64_t, kLongestName + 1> kNamesOfLength = [] {
-  std::array<uint64_t, kLongestName + 1> table{};
-  for (size_t i = 0; i < kNames.size(); ++i) table[kNames[i].size()] |= uint64_t{1} << i;
-  return table;
-}();
-
-uint64_t StandardBit(std::string_view name) {
-  if (name.size() > kLongestName) return 0;
-  for (uint64_t left = kNamesOfLength[name.size()]; left != 0; left &= left - 1) {
-    if (kNames[std::countr_zero(left)] == name) return left & -left;
-  }
-  return 0;
-}
 
 // A field name's byte as CGI spells it; 0 for one that has no place in a name.
 constexpr std::array<char, 256> kCgiByte = [] {
@@ -174,16 +124,16 @@ class Appender {
   }
 
  private:
-  void Add(Standard id, std::string_view value) {
-    if ((skip_ & Bit(id)) == 0) ok_ = ok_ && writer_.Add(kNames[id], value);
+  void Add(CgiParam id, std::string_view value) {
+    if ((skip_ & Bit(id)) == 0) ok_ = ok_ && writer_.Add(Name(id), value);
   }
-  void AddNumber(Standard id, uint64_t value) {
+  void AddNumber(CgiParam id, uint64_t value) {
     char digits[20];
     Add(id, {digits, static_cast<size_t>(std::to_chars(digits, digits + sizeof digits, value).ptr - digits)});
   }
   // The value in two parts, joined without a copy.
-  void AddTwo(Standard id, std::string_view first, std::string_view second) {
-    if ((skip_ & Bit(id)) == 0) AddJoined(kNames[id], first, second);
+  void AddTwo(CgiParam id, std::string_view first, std::string_view second) {
+    if ((skip_ & Bit(id)) == 0) AddJoined(Name(id), first, second);
   }
   void AddJoined(std::string_view name, std::string_view first, std::string_view second) {
     if (!ok_) return;
@@ -218,17 +168,23 @@ class Appender {
 bool Appender::AddIncoming() {
   const uint64_t ours = kAlwaysOurs | (context_.front_script ? 0 : kOursWithScript) | skip_;
   const size_t count = request_.param_count();
-  const Repeats repeats(count, [this](size_t i) { return request_.param(i).name; });
+  const auto other_name = [this](size_t i) {
+    return request_.param_id(i) == kOther ? request_.param(i).name : std::string_view();
+  };
+  const Repeats repeats(count, other_name);
+  const auto overridden = [&](size_t i) {
+    if (request_.param_id(i) != kOther) return request_.IsOverridden(i);
+    if (!repeats.Possible(other_name(i))) return false;
+    size_t k = i + 1;
+    while (k < count && request_.param(k).name != request_.param(i).name) ++k;
+    return k < count;
+  };
   for (size_t i = 0; i < count && ok_; ++i) {
     const Field param = request_.param(i);
-    const uint64_t bit = StandardBit(param.name);
+    const uint64_t bit = Bit(request_.param_id(i));
     if ((bit & ours) != 0 || context_.pool->HasExtra(param.name)) continue;
     if (param.name.empty() || param.name.starts_with(kHttpPrefix)) continue;  // fields come as fields
-    bool overridden = false;
-    const bool repeated = repeats.Possible(param.name);
-    for (size_t k = i + 1; repeated && k < count && !overridden; ++k)
-      overridden = request_.param(k).name == param.name;
-    if (overridden) continue;
+    if (overridden(i)) continue;
     skip_ |= bit;
     if (const auto below = BelowFrontRoot(param.name, param.value, context_.front_root)) {
       AddJoined(param.name, context_.pool->root(), *below);
@@ -368,19 +324,19 @@ PoolParams::PoolParams(std::string_view root, std::string_view server_software,
     const auto& [name, value] = extra[i];
     const auto same = [&name = name](const auto& other) { return other.first == name; };
     if (std::any_of(extra.begin() + static_cast<std::ptrdiff_t>(i) + 1, extra.end(), same)) continue;
-    if (name.empty() || name == kNames[kContentLength]) continue;
+    if (name.empty() || name == Name(kContentLength)) continue;
     AppendPair(encoded_, name, value);
     extra_names_.push_back(name);
-    overridden_ |= StandardBit(name);
+    overridden_ |= Bit(FindCgiParam(name));
     has_http_extra_ = has_http_extra_ || name.starts_with(kHttpPrefix);
   }
   extra_size_ = encoded_.size();
-  const std::pair<Standard, std::string_view> constants[] = {{kGatewayInterface, kGateway},
+  const std::pair<CgiParam, std::string_view> constants[] = {{kGatewayInterface, kGateway},
                                                              {kServerSoftware, server_software},
                                                              {kRedirectStatus, kRedirectOk},
                                                              {kDocumentRoot, root.empty() ? "/" : root}};
   for (const auto& [id, value] : constants) {
-    if ((overridden_ & Bit(id)) == 0) AppendPair(encoded_, kNames[id], value);
+    if ((overridden_ & Bit(id)) == 0) AppendPair(encoded_, Name(id), value);
   }
 }
 

@@ -34,7 +34,7 @@ class PoolParams {
   std::string_view encoded() const { return encoded_; }
   // Without our own constants: what stays when a web server in front has its own.
   std::string_view encoded_extra() const { return std::string_view(encoded_).substr(0, extra_size_); }
-  uint64_t overridden() const { return overridden_; }  // bit per standard param, see params.cc
+  uint64_t overridden() const { return overridden_; }  // bit per CgiParam
   bool HasExtra(std::string_view name) const;
   bool HasExtraForField(std::string_view field) const;  // "x-real": is there an HTTP_X_REAL?
   bool has_http_extra() const { return has_http_extra_; }

@@ -65,17 +65,31 @@ class ParamsTaker {
 };
 
 Refusal ParamsTaker::TakeParam(std::string_view name, std::string_view value) {
-  // These four are what the request itself says later.
-  if (name == "REQUEST_METHOD") return method_ = value, Refusal::kNone;
-  if (name == "REQUEST_URI") return uri_ = value, Refusal::kNone;
-  if (name == "QUERY_STRING") return query_ = value, Refusal::kNone;
-  if (name == "CONTENT_LENGTH") return length_ = value, Refusal::kNone;
-  if (name.empty()) return Refusal::kNone;
-  if (name == "SCRIPT_NAME") script_name_ = value;
-  if (name == "PATH_INFO") path_info_ = value;
-  if (name == "DOCUMENT_URI") document_uri_ = value;
+  const CgiParam id = FindCgiParam(name);
+  switch (id) {
+    // These four are what the request itself says later.
+    case CgiParam::kRequestMethod:
+      return method_ = value, Refusal::kNone;
+    case CgiParam::kRequestUri:
+      return uri_ = value, Refusal::kNone;
+    case CgiParam::kQueryString:
+      return query_ = value, Refusal::kNone;
+    case CgiParam::kContentLength:
+      return length_ = value, Refusal::kNone;
+    case CgiParam::kScriptName:
+      script_name_ = value;
+      break;
+    case CgiParam::kPathInfo:
+      path_info_ = value;
+      break;
+    case CgiParam::kDocumentUri:
+      document_uri_ = value;
+      break;
+    default:
+      if (name.empty()) return Refusal::kNone;
+  }
   if (request_.param_count() == kMaxParams) return Refusal::kHeadTooLarge;
-  request_.AddParam(name, value);
+  request_.AddParam(id, name, value);
   return Refusal::kNone;
 }
 

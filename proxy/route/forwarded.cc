@@ -3,8 +3,6 @@
 #include <charconv>
 #include <optional>
 
-#include "proxy/route/front_server.h"
-
 namespace serin {
 namespace {
 
@@ -129,15 +127,16 @@ void ApplyForwarded(const Request& request, const AddressSet& trusted, Effective
 
 // By FastCGI: the web server in front is our eyes and ears.
 void ApplyParams(const Request& request, const AddressSet& trusted, EffectiveClient& client) {
-  const std::string_view address = FindParam(request, "REMOTE_ADDR").value_or("");
+  const std::string_view address = request.FindParam(CgiParam::kRemoteAddr).value_or("");
   client.address = ParseIpAddress(address) ? Unmapped(address) : std::string_view();  // nginx: "unix:"
-  client.port = ParsePort(FindParam(request, "REMOTE_PORT").value_or("")).value_or(0);
+  client.port = ParsePort(request.FindParam(CgiParam::kRemotePort).value_or("")).value_or(0);
   client.key = ClientKey(client.address);
-  const std::string_view https = FindParam(request, "HTTPS").value_or("");
-  client.https =
-      https.empty() ? FindParam(request, "REQUEST_SCHEME") == "https" : !EqualsIgnoringCase(https, "off");
+  const std::string_view https = request.FindParam(CgiParam::kHttps).value_or("");
+  client.https = https.empty() ? request.FindParam(CgiParam::kRequestScheme) == "https"
+                               : !EqualsIgnoringCase(https, "off");
   const uint16_t default_port = client.https ? 443 : 80;
-  client.server_port = ParsePort(FindParam(request, "SERVER_PORT").value_or("")).value_or(default_port);
+  client.server_port =
+      ParsePort(request.FindParam(CgiParam::kServerPort).value_or("")).value_or(default_port);
   if (trusted.ContainsPeer(client.address)) WalkHops(request, trusted, client);
 }
 

@@ -2,15 +2,11 @@
 // What a web server in front of us has decided, read off the params it sent by
 // FastCGI. Pure; a worker's thread.
 
-#include <optional>
 #include <string_view>
 
 #include "proxy/message.h"
 
 namespace serin {
-
-// The last param of that name, as PHP-FPM has it; nullopt when there is none.
-std::optional<std::string_view> FindParam(const Request& request, std::string_view name);
 
 // Views borrow from the request.
 struct FrontServer {

@@ -53,7 +53,7 @@ TEST_F(FrontServerTest, OfAParamGivenTwiceTheLastCounts) {
   request.AddParam("SCRIPT_FILENAME", "/a/first.php");
   request.AddParam("SCRIPT_FILENAME", "/a/last.php");
   EXPECT_EQ(FrontServerOf(request).script, "/last.php");
-  EXPECT_EQ(FindParam(request, "SCRIPT_NAME"), std::nullopt);
+  EXPECT_EQ(request.FindParam(CgiParam::kScriptName), std::nullopt);
 }
 
 TEST_F(FrontServerTest, OnlyAFastCgiClientIsAFrontServer) {
