@@ -17,6 +17,10 @@ namespace {
 // answer, few enough that the others get theirs.
 constexpr int kReadsPerTurn = 4;
 constexpr int kWritesPerTurn = 16;
+// Records of a body that leave in one call: together less than a unix socket takes (208 KiB by default).
+constexpr size_t kRecordsPerSend = 2;
+// With so much still unsent the body waits: a pool that reads slowly must not fill our memory.
+constexpr size_t kEnoughUnsent = 64 * 1024;
 // How long a script that nobody waits for may go on before its connection is
 // closed, which it notices at its next output.
 constexpr absl::Duration kLinger = absl::Seconds(1);
@@ -133,46 +137,52 @@ bool BackendConnection::NextBodyPart(std::string_view& part) {
   return true;
 }
 
-// One sendmsg: what is in the buffer, the next part of the body, and the end
-// of the body if that was the last. What the socket does not take is copied.
+// One sendmsg: what is in the buffer, the next parts of the body, and the end of
+// the body if that was the last. What the socket does not take is copied.
 BackendConnection::Sent BackendConnection::SendSome() {
-  std::string_view part;
-  size_t framed = send_buffer_.size();  // bytes of the buffer that go before the part
-  std::string tail;                     // one record header: short enough not to be allocated
-  if (!body_ended_) {
+  std::string headers[kRecordsPerSend];  // of what follows a part: short enough not to be allocated
+  iovec slices[1 + 2 * kRecordsPerSend];
+  size_t count = 1;
+  std::string* header = &send_buffer_;
+  for (std::string& next : headers) {
+    if (body_ended_ || send_buffer_.size() - send_offset_ > kEnoughUnsent) break;
+    std::string_view part;
     if (!NextBodyPart(part)) return Sent::kNoBody;
-    if (!part.empty()) AppendStdinHeader(send_buffer_, request_id(), static_cast<uint16_t>(part.size()));
-    framed = send_buffer_.size();
+    if (!part.empty()) AppendStdinHeader(*header, request_id(), static_cast<uint16_t>(part.size()));
+    if (header != &send_buffer_) slices[count++] = {header->data(), header->size()};
+    if (!part.empty()) slices[count++] = {const_cast<char*>(part.data()), part.size()};
     body_offset_ += part.size();
-    if (body_offset_ == body_->size()) {
-      AppendStdinEnd(part.empty() ? send_buffer_ : tail, request_id());
-      if (part.empty()) framed = send_buffer_.size();
-      body_ended_ = true;
-    }
+    body_ended_ = body_offset_ == body_->size();
+    if (!part.empty()) header = &next;
+    if (body_ended_) AppendStdinEnd(*header, request_id());
+    // A part that was read from the file lies where the next one goes.
+    if (body_offset_ >= body_->memory_view().size()) break;
   }
-  const iovec slices[3] = {{send_buffer_.data() + send_offset_, framed - send_offset_},
-                           {const_cast<char*>(part.data()), part.size()},
-                           {tail.data(), tail.size()}};
-  const ssize_t n = SendSlices(fd_.get(), std::span(slices).first(part.empty() ? 1 : 3));
+  if (header != &send_buffer_ && !header->empty()) slices[count++] = {header->data(), header->size()};
+  slices[0] = {send_buffer_.data() + send_offset_, send_buffer_.size() - send_offset_};
+  const ssize_t n = SendSlices(fd_.get(), std::span(slices).first(count));
   if (n < 0 && errno != EAGAIN && errno != EINTR) return Sent::kBroken;
-  size_t taken = n > 0 ? static_cast<size_t>(n) : 0;
-  const size_t from_buffer = std::min(taken, framed - send_offset_);
-  send_offset_ += from_buffer;
+  if (!KeepUnsent(std::span(slices).first(count), n > 0 ? static_cast<size_t>(n) : 0)) return Sent::kBlocked;
+  if (body_ended_) sending_ = false;
+  return Sent::kAll;
+}
+
+// Leaves in the buffer what has not been `taken` of the slices, of which the
+// first is the buffer itself. True: nothing is left.
+bool BackendConnection::KeepUnsent(std::span<const iovec> slices, size_t taken) {
+  const size_t from_buffer = std::min(taken, slices.front().iov_len);
   taken -= from_buffer;
-  const size_t from_part = std::min(taken, part.size());
-  taken -= from_part;
-  const bool all = send_offset_ == send_buffer_.size() && from_part == part.size() && taken == tail.size();
+  send_offset_ += from_buffer;
   if (send_offset_ == send_buffer_.size()) {
     send_buffer_.clear();
     send_offset_ = 0;
   }
-  if (!all) {
-    send_buffer_.append(part.substr(from_part));
-    send_buffer_.append(tail, taken);
-    return Sent::kBlocked;
+  for (const iovec& slice : slices.subspan(1)) {
+    const size_t skip = std::min(taken, slice.iov_len);
+    taken -= skip;
+    send_buffer_.append(static_cast<const char*>(slice.iov_base) + skip, slice.iov_len - skip);
   }
-  if (body_ended_) sending_ = false;
-  return Sent::kAll;
+  return send_buffer_.empty();
 }
 
 void BackendConnection::Receive() {

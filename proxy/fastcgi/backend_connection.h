@@ -109,6 +109,7 @@ class BackendConnection final : private TimerWheel::Entry,
   void Pump();
   Sent SendSome();
   bool NextBodyPart(std::string_view& part);
+  bool KeepUnsent(std::span<const iovec> slices, size_t taken);
   void Receive();
   void Linger();
   void Drop();

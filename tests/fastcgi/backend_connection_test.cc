@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -60,9 +61,28 @@ class BackendConnectionTest : public testing::Test {
     return n > 0 ? std::string(text, static_cast<size_t>(n)) : std::string();
   }
 
+  static size_t SizeAt(std::string_view records, size_t at) {
+    return static_cast<size_t>(static_cast<uint8_t>(records[at + 4])) << 8 |
+           static_cast<uint8_t>(records[at + 5]);
+  }
+  // Has the empty STDIN record come?
+  static bool Ends(std::string_view all) {
+    size_t at = 1;
+    while (at + kRecordHeaderSize <= all.size() && SizeAt(all, at) > 0)
+      at += kRecordHeaderSize + SizeAt(all, at);
+    return at + kRecordHeaderSize == all.size();
+  }
+  static std::string ContentOf(std::string_view records) {
+    std::string content;
+    for (size_t at = 0; at + kRecordHeaderSize <= records.size();
+         at += kRecordHeaderSize + SizeAt(records, at))
+      content += records.substr(at + kRecordHeaderSize, SizeAt(records, at));
+    return content;
+  }
+
   EventLoop loop_;
   TimerWheel wheel_{Instant::Now()};
-  std::vector<char> receive_ = std::vector<char>(4096), send_ = std::vector<char>(4096);
+  std::vector<char> receive_ = std::vector<char>(4096), send_ = std::vector<char>(64 * 1024);
   BackendHost host_{loop_, wheel_, receive_, send_};
   TestOwner owner_;
   TestUser user_;
@@ -108,6 +128,33 @@ TEST_F(BackendConnectionTest, AClosedConnectionSendsNothing) {
   loop_.RunTurnEnd();
   EXPECT_EQ(Arrived(), "");
   EXPECT_FALSE(user_.failed);
+}
+
+// Bodies around the limits of one record, of two, of what is in memory, and of a socket.
+TEST_F(BackendConnectionTest, BodiesOfAllSizesArriveInRecordsAndMemoryStaysBounded) {
+  for (const size_t size : {1UL, kMaxStdin - 1, kMaxStdin, kMaxStdin + 1, 65536UL, 2 * kMaxStdin,
+                            2 * kMaxStdin + 1, 3UL * 1024 * 1024}) {
+    std::string text(size, '\0');
+    for (size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i % 23);
+    body_.Clear();
+    ASSERT_TRUE(body_.Append(text));
+    Send("P");
+    std::string arrived;
+    size_t most = 0;
+    for (int turn = 0; turn < 10000 && !Ends(arrived); ++turn) {
+      loop_.RunTurnEnd();
+      most = std::max(most, connection_.send_buffer().capacity());
+      loop_.Stop();
+      loop_.Run();
+      for (std::string more = Arrived(); !more.empty(); more = Arrived()) arrived += more;
+    }
+    ASSERT_TRUE(arrived.starts_with("P"));
+    EXPECT_TRUE(ContentOf(arrived.substr(1)) == text) << size;
+    EXPECT_LE(most, 512U * 1024) << size;
+    connection_.Close();
+    EXPECT_EQ(connection_.Connect(settings_), BackendError::kNone);
+    pool_.Reset(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  }
 }
 
 }  // namespace
