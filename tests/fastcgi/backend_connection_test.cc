@@ -87,7 +87,8 @@ class BackendConnectionTest : public testing::Test {
   TestOwner owner_;
   TestUser user_;
   PoolSettings settings_;
-  Spool body_{Spool::Limits{}};
+  Spool::Limits limits_;
+  Spool body_{limits_};
   std::string folder_;
   UniqueFd listener_, pool_;
   BackendConnection connection_{host_, owner_};

@@ -28,7 +28,8 @@ TEST(CgiParamTest, FindsEachByItsNameAndNothingElse) {
 }
 
 TEST(CgiParamTest, ARequestKnowsTheLastOfEach) {
-  Request request{Spool::Limits{}};
+  const Spool::Limits limits;
+  Request request{limits};
   EXPECT_EQ(request.FindParam(CgiParam::kHttps), std::nullopt);
   request.AddParam("HTTPS", "on");
   request.AddParam("APP_ENV", "test");
