@@ -64,7 +64,7 @@ await_build() {
 }
 
 finish() {
-  if [[ -n $behind ]]; then kill -- "-$behind" || true; fi
+  if [[ -n $behind ]]; then kill -- "-$behind" 2>/dev/null || true; fi
   rm -f "$log"
 }
 trap finish EXIT
