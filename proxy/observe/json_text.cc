@@ -88,13 +88,18 @@ Piece Escape(std::string_view text, size_t i) {
 }  // namespace
 
 size_t WriteJsonText(std::string_view text, std::span<char> out) {
+  // Nearly all text is plain and fits.
+  const auto is_plain = [](char c) { return kPlain[static_cast<unsigned char>(c)]; };
+  if (text.size() <= out.size() && std::all_of(text.begin(), text.end(), is_plain)) {
+    std::copy(text.begin(), text.end(), out.begin());
+    return text.size();
+  }
   size_t written = 0;
   size_t cut = 0;  // the last place where the mark would still fit
   for (size_t i = 0; i < text.size();) {
     if (written + kCutMark.size() <= out.size()) cut = written;
     Piece piece;
-    const bool plain = kPlain[static_cast<unsigned char>(text[i])];
-    if (plain) {
+    if (is_plain(text[i])) {
       piece.bytes[0] = text[i];
       piece.size = 1;
     } else {
