@@ -12,7 +12,7 @@ TOP_LEVEL = {"CMakeLists.txt", "CMakePresets.json", "README.md", "proxy", "contr
              "deploy", "docs"}  # and dot-files
 
 STATIONS = ("accept", "parse", "route", "fastcgi", "respond", "observe")
-SHARED = ("message", "session", "settings", "event_loop", "socket")  # what the stations hand each other
+SHARED = ("message", "cgi_param", "session", "settings", "event_loop", "socket")  # what the stations hand each other
 JOINTS = ("exchange", "exchange_end", "shadow", "worker")   # the only ones in the data plane that see several stations
 
 # Part → the parts it may include. A part not named as a key is the application, which may see all.
