@@ -133,7 +133,7 @@ def summary(scenarios, everything):
 def plot(scenarios, everything):
     """Bars of what the first target is about, each scenario's longest as wide as the plot: they are compared within,
     not across."""
-    bar, width, left = 16, 460, 330
+    bar, width, left = 16, 560, 230
     y, parts = 50, []
     for name, results in everything.items():
         scenario = scenarios[name]
@@ -142,6 +142,7 @@ def plot(scenarios, everything):
                                                for proxy, colour in COLOURS.items() if proxy != "serin"}}
         medians = {n: statistics.median(values(scenario, results[n], cost(scenario))) for n in shown if n in results}
         parts.append("<text x='10' y='%d' font-weight='bold'>%s</text>" % (y + 12, scenario.title))
+        y += bar
         for proxy, value in medians.items():
             length = value / max(medians.values()) * width
             parts.append("<text x='%d' y='%d' text-anchor='end'>%s</text>" % (left - 8, y + 12, proxy))
