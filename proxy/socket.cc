@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace serin {
@@ -88,6 +89,14 @@ ssize_t SendSlices(int fd, std::span<const iovec> slices, int flags) {
   message.msg_iov = const_cast<iovec*>(slices.data());
   message.msg_iovlen = slices.size();
   return ::sendmsg(fd, &message, MSG_NOSIGNAL | flags);
+}
+
+void AppendUnsent(std::string& rest, std::span<const iovec> slices, size_t taken) {
+  for (const iovec& slice : slices) {
+    const size_t skip = std::min(taken, slice.iov_len);
+    taken -= skip;
+    rest.append(static_cast<const char*>(slice.iov_base) + skip, slice.iov_len - skip);
+  }
 }
 
 absl::StatusOr<UniqueFd> Listen(const ListenerSettings& settings) {

@@ -30,6 +30,8 @@ void NameOf(const sockaddr_storage& storage, std::string& host, uint16_t& port);
 // Sends the slices in one call, as sendmsg(2) with `flags` does, without SIGPIPE.
 // A single slice spares the kernel the message header.
 ssize_t SendSlices(int fd, std::span<const iovec> slices, int flags = 0);
+// Appends to `rest` what is left of the slices behind their first `taken` bytes.
+void AppendUnsent(std::string& rest, std::span<const iovec> slices, size_t taken);
 
 // A listening, non-blocking socket. TCP: SO_REUSEPORT, so that every worker has
 // one of its own. Unix: a stale socket file (nobody accepts on it) is replaced;

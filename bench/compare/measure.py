@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 
+
 def read(path):
     with open(path, encoding="ascii", errors="replace") as file:
         return file.read()

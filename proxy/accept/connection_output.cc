@@ -131,15 +131,7 @@ void Connection::SendPlain(std::span<const iovec> slices) {
     n = 0;
   }
   CountSent(static_cast<size_t>(n));
-  auto skip = static_cast<size_t>(n);
-  for (const iovec& slice : slices) {
-    if (skip >= slice.iov_len) {
-      skip -= slice.iov_len;
-      continue;
-    }
-    unsent_.append(static_cast<const char*>(slice.iov_base) + skip, slice.iov_len - skip);
-    skip = 0;
-  }
+  AppendUnsent(unsent_, slices, static_cast<size_t>(n));
 }
 
 // Behind bytes that the socket has not taken yet.

@@ -19,7 +19,6 @@ class OutputGather {
   // A short body behind its head makes one slice: cheaper than two for the kernel.
   static constexpr size_t kCheapToCopy = 1024;
 
-  bool empty() const { return count_ == 0; }
   size_t size() const { return total_; }
   // False when there is no room: flush, what is parked too, and try again.
   bool AddCopy(std::string_view bytes) {

@@ -177,11 +177,7 @@ bool BackendConnection::KeepUnsent(std::span<const iovec> slices, size_t taken) 
     send_buffer_.clear();
     send_offset_ = 0;
   }
-  for (const iovec& slice : slices.subspan(1)) {
-    const size_t skip = std::min(taken, slice.iov_len);
-    taken -= skip;
-    send_buffer_.append(static_cast<const char*>(slice.iov_base) + skip, slice.iov_len - skip);
-  }
+  AppendUnsent(send_buffer_, slices.subspan(1), taken);
   return send_buffer_.empty();
 }
 
